@@ -1,0 +1,24 @@
+//! Turns a root filesystem into an OCI container image in which every attribute of every file survives.
+//!
+//! The modules below stand in the order in which they may use one another: each uses only those above it.
+//! `tests/module_order.rs` holds the code to that. `docs/architecture.md` tells why it is cut this way.
+
+pub mod error;
+pub mod epoch;
+pub mod digest;
+pub mod spec;
+pub mod progress;
+pub mod compress;
+pub mod decompress;
+pub mod untar;
+pub mod rootfs;
+pub mod layout;
+pub mod layer;
+pub mod image;
+pub mod validate;
+pub mod inspect;
+
+#[cfg(feature = "python")]
+mod python;
+
+pub use error::{Error, Result};

@@ -1,0 +1,83 @@
+//! The image-spec's documents (types from the `oci-spec` crate), their media types and annotation keys, and the one
+//! way in which this crate writes JSON.
+//!
+//! Source: image-spec v1.1.1, media-types.md, annotations.md and "Canonical JSON" in considerations.md.
+
+mod reference;
+
+pub use oci_spec::image::{
+    Arch, Config, ConfigBuilder, Descriptor, History, HistoryBuilder, ImageConfiguration, ImageConfigurationBuilder,
+    ImageIndex, ImageIndexBuilder, ImageManifest, ImageManifestBuilder, MediaType, Os, Platform, PlatformBuilder,
+    RootFs, RootFsBuilder,
+};
+pub use reference::Reference;
+
+use serde::Serialize;
+
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+
+/// Media type of an image index, which `index.json` is.
+pub const MEDIA_TYPE_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// Media type of an image manifest.
+pub const MEDIA_TYPE_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// Media type of an image configuration.
+pub const MEDIA_TYPE_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+/// Media type of a layer that is a plain tar archive.
+pub const MEDIA_TYPE_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+/// Media type of a layer compressed with gzip (RFC 1952).
+pub const MEDIA_TYPE_LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+/// Media type of a layer compressed with zstd (RFC 8478).
+pub const MEDIA_TYPE_LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
+
+/// The tag of an image in `index.json`; read by skopeo, podman and umoci.
+pub const ANNOTATION_REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// The full name of an image in `index.json`; read by containerd and podman.
+pub const ANNOTATION_IMAGE_NAME: &str = "io.containerd.image.name";
+
+/// The version that the file `oci-layout` carries.
+pub const LAYOUT_VERSION: &str = "1.0.0";
+
+/// `document` as JSON: keys sorted by bytes, no white space, UTF-8, nothing escaped that need not be.
+///
+/// The order is structural: serde_json's map is a B-tree as long as nobody turns on its feature `preserve_order`.
+///
+/// # Errors
+/// [`Error::Internal`] when the document can't be written as JSON, which no document of ours is.
+pub fn canonical_json<T: Serialize>(document: &T) -> Result<Vec<u8>> {
+    serde_json::to_value(document)
+        .and_then(|value| serde_json::to_vec(&value))
+        .map_err(|error| Error::Internal(format!("a document can't be written as JSON: {error}")))
+}
+
+/// A descriptor of a blob with these properties.
+pub fn descriptor(media_type: &str, digest: &Digest, size: u64) -> Descriptor {
+    Descriptor::new(MediaType::from(media_type), size, to_spec_digest(digest))
+}
+
+fn to_spec_digest(digest: &Digest) -> oci_spec::image::Digest {
+    // Ours is checked when it is made and its grammar is a subset of theirs.
+    digest.to_string().parse().unwrap_or_else(|_| unreachable!("{digest} is a digest"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_sorted_and_compact() {
+        let document = serde_json::json!({"b": [1, "ü/\""], "a": {"z": null, "y": true}});
+        let json = canonical_json(&document).unwrap();
+        assert_eq!(String::from_utf8(json).unwrap(), r#"{"a":{"y":true,"z":null},"b":[1,"ü/\""]}"#);
+    }
+
+    #[test]
+    fn labels_come_out_sorted_although_the_type_holds_them_in_random_order() {
+        let labels = (0..50).map(|n| (format!("k{n:02}"), String::new())).collect();
+        let mut config = ConfigBuilder::default().build().unwrap();
+        config.set_labels(Some(labels));
+        let json = String::from_utf8(canonical_json(&config).unwrap()).unwrap();
+        let positions: Vec<_> = (0..50).map(|n| json.find(&format!("k{n:02}")).unwrap()).collect();
+        assert!(positions.is_sorted());
+    }
+}
