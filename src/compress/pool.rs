@@ -1,0 +1,234 @@
+//! Threads that compress, and a writer that puts their work back in order.
+
+use std::io::Write;
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use super::{Codec, Compression};
+use crate::error::{Error, Result};
+
+/// Threads that compress the members of any number of layers.
+pub struct Pool {
+    jobs: Option<Sender<Job>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+struct Job {
+    compression: Compression,
+    plain: Vec<u8>,
+    done: SyncSender<Result<Finished>>,
+}
+
+struct Finished {
+    member: Vec<u8>,
+    /// The emptied buffer of the plain bytes, to be used again.
+    spent: Vec<u8>,
+}
+
+impl Pool {
+    /// A pool of so many threads, which end when it is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the system gives no more threads.
+    pub fn new(threads: NonZero<usize>) -> Result<Self> {
+        let (jobs, queue) = channel();
+        let queue = Arc::new(Mutex::new(queue));
+        let threads = (0..threads.get())
+            .map(|_| {
+                let queue = Arc::clone(&queue);
+                spawn("compress", move || work(&queue))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { jobs: Some(jobs), threads })
+    }
+
+    /// How many threads compress.
+    pub fn threads(&self) -> usize {
+        self.threads.len()
+    }
+
+    /// Starts a layer that is compressed by this pool and written to `output`, whose errors name `path`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the system gives no more threads.
+    pub fn writer<W: Write + Send + 'static>(
+        &self,
+        compression: Compression,
+        output: W,
+        path: PathBuf,
+    ) -> Result<MemberWriter<W>> {
+        // What is under way is bounded here: memory does not grow with the layer, and no thread waits for want of work.
+        let (order, pending) = sync_channel(2 * self.threads());
+        let (recycle, spent) = channel();
+        let writer = spawn("write layer", move || write_in_order(output, path, &pending, &recycle))?;
+        let jobs = self.jobs.clone().ok_or_else(|| Error::Internal("the pool has ended".into()))?;
+        Ok(MemberWriter { compression, jobs, order, spent, writer: Some(writer) })
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.jobs = None;
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has already failed the layer it worked for.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A layer being compressed. Members go in whole and in order; finishing it gives the output back.
+pub struct MemberWriter<W> {
+    compression: Compression,
+    jobs: Sender<Job>,
+    order: SyncSender<Receiver<Result<Finished>>>,
+    spent: Receiver<Vec<u8>>,
+    /// Taken when the writer has ended: after its failure, or by [`MemberWriter::finish`].
+    writer: Option<JoinHandle<Result<W>>>,
+}
+
+impl<W> MemberWriter<W> {
+    /// An empty buffer for the next member, used before if there is such a one.
+    pub fn buffer(&self) -> Vec<u8> {
+        self.spent.try_recv().unwrap_or_default()
+    }
+
+    /// Adds `plain` as the next member. Waits while enough members are under way.
+    ///
+    /// # Errors
+    /// What made the writer give up on an earlier member.
+    pub fn send(&mut self, plain: Vec<u8>) -> Result<()> {
+        let (done, result) = sync_channel(1);
+        if self.order.send(result).is_err() {
+            return self.join().and(Err(Error::Internal("the layer's writer ended early".into())));
+        }
+        self.jobs
+            .send(Job { compression: self.compression, plain, done })
+            .map_err(|_| Error::Internal("the compressing threads ended early".into()))
+    }
+
+    /// Waits until everything is written and gives back the output.
+    ///
+    /// # Errors
+    /// The first error of compressing or writing.
+    pub fn finish(mut self) -> Result<W> {
+        // Closing the queue is what tells the writer that nothing more comes.
+        self.order = sync_channel(0).0;
+        self.join()
+    }
+
+    fn join(&mut self) -> Result<W> {
+        let ended = || Err(Error::Internal("the layer's writer has ended before".into()));
+        self.writer.take().map_or_else(ended, |writer| {
+            writer.join().unwrap_or_else(|panic| Err(Error::Internal(panic_message(panic.as_ref()))))
+        })
+    }
+}
+
+fn spawn<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>> {
+    thread::Builder::new().name(name.to_owned()).spawn(work).map_err(Error::io("start a thread to", name))
+}
+
+fn work(queue: &Mutex<Receiver<Job>>) {
+    let mut codec: Option<(Compression, Codec)> = None;
+    loop {
+        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(Job { compression, mut plain, done }) = job else { return };
+        let mut member = Vec::new();
+        let compressed = match &mut codec {
+            Some((kept, codec)) if *kept == compression => codec.member(&plain, &mut member),
+            _ => Codec::new(compression).and_then(|fresh| {
+                let (_, codec) = codec.insert((compression, fresh));
+                codec.member(&plain, &mut member)
+            }),
+        };
+        plain.clear();
+        // The receiver is gone when the layer was given up: nobody wants the member then.
+        let _ = done.send(compressed.map(|()| Finished { member, spent: plain }));
+    }
+}
+
+fn write_in_order<W: Write>(
+    mut output: W,
+    path: PathBuf,
+    pending: &Receiver<Receiver<Result<Finished>>>,
+    recycle: &Sender<Vec<u8>>,
+) -> Result<W> {
+    for result in pending {
+        let Finished { member, spent } =
+            result.recv().unwrap_or_else(|_| Err(Error::Internal("a compressing thread ended early".into())))?;
+        output.write_all(&member).map_err(Error::io("write", &path))?;
+        let _ = recycle.send(spent);
+    }
+    output.flush().map_err(Error::io("write", &path))?;
+    Ok(output)
+}
+
+/// What a panic said, for an error that must not lose it.
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a thread panicked".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Read};
+
+    use flate2::read::MultiGzDecoder;
+
+    use super::*;
+
+    fn compress(compression: Compression, threads: usize, members: &[&[u8]]) -> Vec<u8> {
+        let pool = Pool::new(NonZero::new(threads).unwrap()).unwrap();
+        let mut writer = pool.writer(compression, Vec::new(), "layer".into()).unwrap();
+        for member in members {
+            let mut buffer = writer.buffer();
+            buffer.extend_from_slice(member);
+            writer.send(buffer).unwrap();
+        }
+        writer.finish().unwrap()
+    }
+
+    fn members() -> Vec<Vec<u8>> {
+        (0..40_usize).map(|n| (0..n * 997).map(|i| (i * n % 251) as u8).collect()).collect()
+    }
+
+    #[test]
+    fn any_number_of_threads_gives_the_same_bytes_and_they_decode_to_the_input() {
+        let members = members();
+        let slices: Vec<_> = members.iter().map(Vec::as_slice).collect();
+        for compression in [Compression::None, Compression::Gzip(6), Compression::Zstd(3)] {
+            let one = compress(compression, 1, &slices);
+            assert_eq!(one, compress(compression, 5, &slices), "{compression:?}");
+            let mut plain = Vec::new();
+            match compression {
+                Compression::None => plain.clone_from(&one),
+                Compression::Gzip(_) => drop(MultiGzDecoder::new(&one[..]).read_to_end(&mut plain).unwrap()),
+                Compression::Zstd(_) => plain = zstd::decode_all(&one[..]).unwrap(),
+            }
+            assert!(plain == members.concat(), "{compression:?}");
+        }
+    }
+
+    #[test]
+    fn an_output_that_fails_fails_the_layer_and_names_the_file() {
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::Error::from_raw_os_error(libc::ENOSPC))
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let pool = Pool::new(NonZero::new(2).unwrap()).unwrap();
+        let mut writer = pool.writer(Compression::Gzip(1), Full, "/full/blob".into()).unwrap();
+        let error = std::iter::repeat_with(|| writer.send(vec![0; 1000])).find_map(Result::err).unwrap().to_string();
+        assert!(error.starts_with("can't write \"/full/blob\": No space left on device"), "{error}");
+    }
+}
