@@ -1,0 +1,178 @@
+//! One entry of a root filesystem, whatever it was read from.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::xattr::Xattrs;
+use crate::error::{Error, Result};
+
+/// A file, directory, link or device with all of its attributes.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Where it is, from the root of the image, without a leading or trailing slash; empty for the root itself.
+    pub path: Vec<u8>,
+    /// What it is.
+    pub kind: Kind,
+    /// Permissions with setuid, setgid and sticky: the lowest twelve bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Modification time in whole seconds since 1970, rounded down.
+    pub mtime: i64,
+    /// Extended attributes that the policy keeps, as raw bytes, sorted by name.
+    pub xattrs: Xattrs,
+    /// How many extended attributes the policy left out.
+    pub xattrs_left_out: u64,
+    /// What it shares with its other names, if it has any.
+    pub inode: Option<Inode>,
+    /// True for a directory that nobody described: the path of something else implies it.
+    pub implied: bool,
+}
+
+/// Identifies a file that has several names.
+pub type Inode = (usize, u64, u64);
+
+/// A device's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Which driver.
+    pub major: u32,
+    /// Which of its devices.
+    pub minor: u32,
+}
+
+/// What an entry is, with what only that kind has.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// A regular file.
+    File {
+        /// Length of its content in bytes.
+        size: u64,
+        /// Where its content is.
+        content: Content,
+    },
+    /// A directory.
+    Directory,
+    /// A symbolic link and the bytes it points to.
+    Symlink(Vec<u8>),
+    /// A character device.
+    CharDevice(Device),
+    /// A block device.
+    BlockDevice(Device),
+    /// A named pipe.
+    Fifo,
+    /// A socket: only its server can make it, so no archive format stores it.
+    Socket,
+}
+
+impl Entry {
+    /// A directory that must be there because something is in it.
+    pub fn implied_directory(path: Vec<u8>) -> Self {
+        Self {
+            path,
+            kind: Kind::Directory,
+            mode: 0o755,
+            uid: 0,
+            gid: 0,
+            mtime: 0,
+            xattrs: Vec::new(),
+            xattrs_left_out: 0,
+            inode: None,
+            implied: true,
+        }
+    }
+
+    /// The path as messages show it: what is not UTF-8 is replaced, the root is `/`.
+    pub fn display(&self) -> String {
+        format!("/{}", String::from_utf8_lossy(&self.path))
+    }
+}
+
+/// Where the bytes of a regular file are.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// In a file of this machine.
+    Path(PathBuf),
+    /// At an offset inside an archive.
+    Slice {
+        /// The archive.
+        file: Arc<File>,
+        /// The archive's name, for messages.
+        name: PathBuf,
+        /// Where in it the content begins.
+        offset: u64,
+    },
+}
+
+impl Content {
+    /// A reader of the content.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file can't be opened.
+    pub fn open(&self) -> Result<ContentReader> {
+        match self {
+            Self::Path(path) => {
+                // Without NOFOLLOW a link, without NONBLOCK a pipe, put there since the walk, would be read instead.
+                let file = OpenOptions::new()
+                    .read(true)
+                    .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+                    .open(path)
+                    .map_err(Error::io("open", path))?;
+                Ok(ContentReader::File(file))
+            }
+            Self::Slice { file, offset, .. } => Ok(ContentReader::Slice { file: Arc::clone(file), position: *offset }),
+        }
+    }
+
+    /// The file to name when reading fails.
+    pub fn name(&self) -> &PathBuf {
+        match self {
+            Self::Path(path) => path,
+            Self::Slice { name, .. } => name,
+        }
+    }
+}
+
+/// Reads a regular file's content, and beyond it in an archive: the caller knows the size.
+pub enum ContentReader {
+    /// A file of its own.
+    File(File),
+    /// A part of an archive.
+    Slice {
+        /// The archive.
+        file: Arc<File>,
+        /// Where to read next.
+        position: u64,
+    },
+}
+
+impl ContentReader {
+    /// Whether content follows after the size that was promised. An archive fixes its sizes, so there it never does.
+    ///
+    /// # Errors
+    /// What reading gives.
+    pub fn has_more(&mut self) -> io::Result<bool> {
+        match self {
+            Self::File(file) => Ok(file.read(&mut [0])? != 0),
+            Self::Slice { .. } => Ok(false),
+        }
+    }
+}
+
+impl Read for ContentReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read(buffer),
+            Self::Slice { file, position } => {
+                let count = file.read_at(buffer, *position)?;
+                *position += count as u64;
+                Ok(count)
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Reads root filesystems: a directory tree, or an archive of one, or several laid over one another.
+//!
+//! This is the only module that looks at the root filesystem. It does so through `std` and `libc` alone: image tasks of
+//! BitBake run under pseudo, which is preloaded in front of libc and knows owners, devices and capabilities that the
+//! file system itself does not have. What goes round libc gets the wrong answer.
+
+mod archive;
+mod entry;
+mod merge;
+mod walk;
+mod xattr;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use entry::{Content, Device, Entry, Inode, Kind};
+pub use xattr::XattrPolicy;
+
+use crate::error::{Error, Result};
+use crate::progress::Progress;
+
+/// One root filesystem and where in the image it goes.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// A directory, or a tar archive, plain or compressed with gzip, zstd, bzip2 or xz.
+    pub path: PathBuf,
+    /// The directory of the image under which it lands; empty for the root.
+    pub target: Vec<u8>,
+}
+
+/// What makes up an image, entry by entry, sorted by the bytes of the path.
+///
+/// Every directory comes before what is in it, a directory that only a path implies is there too, and no path comes twice.
+pub type Entries = Box<dyn Iterator<Item = Result<Entry>> + Send>;
+
+/// Opens `sources`, the later ones lying over the earlier ones.
+///
+/// `scratch` makes an empty file without a name: a compressed archive is unpacked into one, because entries are
+/// wanted in another order than the archive has them in.
+///
+/// # Errors
+/// [`Error::Io`] naming a source that can't be opened, [`Error::Rootfs`] for one that is neither directory nor archive.
+/// The iterator itself yields the same errors about single entries.
+pub fn open(
+    sources: &[Source],
+    policy: &XattrPolicy,
+    scratch: &dyn Fn() -> Result<File>,
+    progress: &Arc<Progress>,
+) -> Result<Entries> {
+    let opened = sources
+        .iter()
+        .enumerate()
+        .map(|(number, source)| {
+            let entries = open_one(number, source, policy, scratch, progress)?;
+            Ok(merge::under(entries, &source.target))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(merge::merge(opened))
+}
+
+fn open_one(
+    number: usize,
+    source: &Source,
+    policy: &XattrPolicy,
+    scratch: &dyn Fn() -> Result<File>,
+    progress: &Arc<Progress>,
+) -> Result<Entries> {
+    let path = &source.path;
+    let metadata = std::fs::metadata(path).map_err(Error::io("open the root filesystem", path))?;
+    if metadata.is_dir() {
+        Ok(Box::new(walk::Walk::new(path.clone(), number, policy.clone(), Arc::clone(progress))))
+    } else if metadata.is_file() {
+        archive::open(path, number, policy, scratch, progress)
+    } else {
+        Err(Error::rootfs(path, "a root filesystem is a directory or a tar archive, and this is neither"))
+    }
+}
+
+/// Joins a path of the image to a directory of this machine.
+fn join(root: &Path, path: &[u8]) -> PathBuf {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    if path.is_empty() { root.to_owned() } else { root.join(OsStr::from_bytes(path)) }
+}
