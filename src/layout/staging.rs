@@ -1,0 +1,273 @@
+//! Temporary names. Whatever is written is written under `.NAME.partial` beside its final name and renamed when it is
+//! complete, so a final name never shows anything half done, whenever the process dies.
+//!
+//! The temporary name follows from the final one, so the next build of the same output finds what a killed one left and
+//! takes it over. A lock on it, which the kernel gives up with the process, tells the leftover from a running build.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// A directory under its temporary name. Dropping it removes it, unless it was published.
+#[derive(Debug)]
+pub struct StagedDirectory(Staged);
+
+/// A file under its temporary name. Dropping it removes it, unless it was published.
+#[derive(Debug)]
+pub struct StagedFile(Staged);
+
+#[derive(Debug)]
+struct Staged {
+    temporary: PathBuf,
+    destination: PathBuf,
+    replace: bool,
+    /// Holds the lock.
+    handle: File,
+    published: bool,
+}
+
+impl StagedDirectory {
+    /// Makes an empty directory that will become `destination`.
+    ///
+    /// # Errors
+    /// [`Error::OutputExists`] when `destination` is there and may not be replaced, [`Error::OutputBusy`] when another
+    /// build is writing it, [`Error::Io`].
+    pub fn new(destination: &Path, replace: bool) -> Result<Self> {
+        let staged = Staged::claim(destination, replace, |temporary| match fs::create_dir(temporary) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW).open(temporary),
+        })?;
+        empty(&staged.temporary)?;
+        Ok(Self(staged))
+    }
+
+    /// Where the directory is for now.
+    pub fn path(&self) -> &Path {
+        &self.0.temporary
+    }
+
+    /// Gives the directory its final name, in place of what had it.
+    ///
+    /// # Errors
+    /// As [`StagedDirectory::new`].
+    pub fn publish(self) -> Result<PathBuf> {
+        self.0.publish()
+    }
+}
+
+impl StagedFile {
+    /// Makes an empty file that will become `destination`.
+    ///
+    /// # Errors
+    /// As [`StagedDirectory::new`].
+    pub fn new(destination: &Path, replace: bool) -> Result<Self> {
+        let staged = Staged::claim(destination, replace, |temporary| {
+            OpenOptions::new().write(true).create(true).truncate(false).custom_flags(libc::O_NOFOLLOW).open(temporary)
+        })?;
+        staged.handle.set_len(0).map_err(Error::io("empty", &staged.temporary))?;
+        Ok(Self(staged))
+    }
+
+    /// The file, to be written to.
+    pub fn file(&self) -> &File {
+        &self.0.handle
+    }
+
+    /// Where the file is for now.
+    pub fn path(&self) -> &Path {
+        &self.0.temporary
+    }
+
+    /// Gives the file its final name, in place of what had it.
+    ///
+    /// # Errors
+    /// As [`StagedDirectory::new`].
+    pub fn publish(self) -> Result<PathBuf> {
+        self.0.handle.sync_all().map_err(Error::io("sync", &self.0.temporary))?;
+        self.0.publish()
+    }
+}
+
+impl Staged {
+    fn claim(destination: &Path, replace: bool, open: impl Fn(&Path) -> io::Result<File>) -> Result<Self> {
+        if !replace {
+            refuse_existing(destination)?;
+        }
+        let temporary = temporary_name(destination)?;
+        loop {
+            let handle = open(&temporary).map_err(Error::io("create", &temporary))?;
+            if !lock(&handle).map_err(Error::io("lock", &temporary))? {
+                return Err(Error::OutputBusy(destination.to_owned()));
+            }
+            // Between opening and locking, the build that held it may have published or removed it: then the lock is on
+            // something that no longer has this name.
+            if same_file(&handle, &temporary) {
+                return Ok(Self { temporary, destination: destination.to_owned(), replace, handle, published: false });
+            }
+        }
+    }
+
+    fn publish(mut self) -> Result<PathBuf> {
+        let renaming = || Error::io("rename a finished output to", &self.destination);
+        if self.replace {
+            replace(&self.temporary, &self.destination).map_err(renaming())?;
+        } else {
+            refuse_existing(&self.destination)?;
+            fs::rename(&self.temporary, &self.destination).map_err(renaming())?;
+        }
+        self.published = true;
+        let parent = parent_of(&self.destination);
+        File::open(parent).and_then(|parent| parent.sync_all()).map_err(Error::io("sync", parent))?;
+        Ok(self.destination.clone())
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.published {
+            // The build has failed already and says why; the next one takes over what can't be removed now.
+            let _ = remove(&self.temporary);
+        }
+    }
+}
+
+/// Puts `temporary` in the place of `destination` without a moment in which there is neither.
+fn replace(temporary: &Path, destination: &Path) -> io::Result<()> {
+    match fs::rename(temporary, destination) {
+        Err(error) if fs::symlink_metadata(destination).is_err() => Err(error),
+        Err(_) => {
+            // A directory doesn't replace anything but an empty directory: they trade places.
+            exchange(temporary, destination)?;
+            remove(temporary)
+        }
+        renamed => renamed,
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    use std::ffi::CString;
+    use std::os::unix::ffi::OsStrExt;
+    let c_one = CString::new(one.as_os_str().as_bytes())?;
+    let c_other = CString::new(other.as_os_str().as_bytes())?;
+    // SAFETY: both strings end with NUL and live until the call returns.
+    let result = unsafe {
+        libc::renameat2(libc::AT_FDCWD, c_one.as_ptr(), libc::AT_FDCWD, c_other.as_ptr(), libc::RENAME_EXCHANGE)
+    };
+    if result == 0 {
+        return Ok(());
+    }
+    // Under pseudo, and on file systems that can't trade places, the old output goes first.
+    remove(other)?;
+    fs::rename(one, other)
+}
+
+fn temporary_name(destination: &Path) -> Result<PathBuf> {
+    let Some(name) = destination.file_name() else {
+        return Err(Error::spec("output", destination.display().to_string(), "an output has a file name"));
+    };
+    let mut temporary = OsString::from(".");
+    temporary.push(name);
+    temporary.push(".partial");
+    Ok(destination.with_file_name(temporary))
+}
+
+fn parent_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn refuse_existing(destination: &Path) -> Result<()> {
+    match fs::symlink_metadata(destination) {
+        Ok(_) => Err(Error::OutputExists(destination.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Error::io("look for", destination)(error)),
+    }
+}
+
+fn lock(file: &File) -> io::Result<bool> {
+    // SAFETY: the descriptor is open as long as `file` is borrowed.
+    if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+        return Ok(true);
+    }
+    let error = io::Error::last_os_error();
+    if error.kind() == io::ErrorKind::WouldBlock { Ok(false) } else { Err(error) }
+}
+
+fn same_file(handle: &File, path: &Path) -> bool {
+    let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    match (handle.metadata(), fs::symlink_metadata(path)) {
+        (Ok(handle), Ok(path)) => identity(handle) == identity(path),
+        _ => false,
+    }
+}
+
+fn empty(directory: &Path) -> Result<()> {
+    let failed = || Error::io("remove what an earlier build left in", directory);
+    for child in fs::read_dir(directory).map_err(failed())? {
+        remove(&child.map_err(failed())?.path()).map_err(failed())?;
+    }
+    Ok(())
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(path)?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(directory).unwrap().map(|child| child.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn nothing_has_the_final_name_before_it_is_published_and_nothing_else_is_left() {
+        let root = tempfile::tempdir().unwrap();
+        let staged = StagedDirectory::new(&root.path().join("x"), false).unwrap();
+        fs::write(staged.path().join("f"), "1").unwrap();
+        assert_eq!(names(root.path()), [".x.partial"]);
+        staged.publish().unwrap();
+        assert_eq!(names(root.path()), ["x"]);
+        assert_eq!(names(&root.path().join("x")), ["f"]);
+    }
+
+    #[test]
+    fn what_a_killed_build_left_is_taken_over_and_what_a_running_one_holds_is_not() {
+        let root = tempfile::tempdir().unwrap();
+        let destination = root.path().join("x");
+        fs::create_dir_all(root.path().join(".x.partial/blobs")).unwrap();
+        let staged = StagedDirectory::new(&destination, false).unwrap();
+        assert!(names(staged.path()).is_empty());
+        let second = StagedDirectory::new(&destination, false);
+        assert!(matches!(second, Err(Error::OutputBusy(path)) if path == destination));
+        drop(staged);
+        assert!(names(root.path()).is_empty());
+    }
+
+    #[test]
+    fn an_existing_output_is_replaced_only_when_asked() {
+        let root = tempfile::tempdir().unwrap();
+        let destination = root.path().join("x");
+        fs::create_dir_all(destination.join("old")).unwrap();
+        assert!(matches!(StagedDirectory::new(&destination, false), Err(Error::OutputExists(_))));
+        let staged = StagedDirectory::new(&destination, true).unwrap();
+        fs::write(staged.path().join("new"), "").unwrap();
+        staged.publish().unwrap();
+        assert_eq!((names(root.path()), names(&destination)), (vec!["x".to_owned()], vec!["new".to_owned()]));
+        StagedFile::new(&destination, true).unwrap().publish().unwrap();
+        assert!(destination.is_file());
+        assert_eq!(names(root.path()), ["x"]);
+    }
+}

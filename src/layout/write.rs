@@ -1,0 +1,160 @@
+//! Writes a layout directory.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use super::staging::StagedDirectory;
+use crate::digest::{Algorithm, Digest, DigestWriter};
+use crate::error::{Error, Result};
+use crate::spec::{self, Descriptor, ImageIndex, LAYOUT_VERSION, canonical_json};
+
+/// A blob that is in the layout: complete, synced, and under its own digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blob {
+    /// The digest of its bytes.
+    pub digest: Digest,
+    /// Their number.
+    pub size: u64,
+}
+
+impl Blob {
+    /// A descriptor of this blob.
+    pub fn descriptor(&self, media_type: &str) -> Descriptor {
+        spec::descriptor(media_type, &self.digest, self.size)
+    }
+
+    /// Where it is below the layout, for example `blobs/sha256/…`.
+    pub fn location(&self) -> String {
+        format!("blobs/{}/{}", self.digest.algorithm().name(), self.digest.hex())
+    }
+}
+
+/// A layout being written under a temporary name.
+#[derive(Debug)]
+pub struct LayoutWriter {
+    staged: StagedDirectory,
+}
+
+impl LayoutWriter {
+    /// Starts a layout that will become `destination`.
+    ///
+    /// # Errors
+    /// Those of [`StagedDirectory::new`].
+    pub fn new(destination: &Path, replace: bool) -> Result<Self> {
+        let writer = Self { staged: StagedDirectory::new(destination, replace)? };
+        let blobs = writer.blobs();
+        fs::create_dir_all(&blobs).map_err(Error::io("create", &blobs))?;
+        Ok(writer)
+    }
+
+    /// Where the layout is for now.
+    pub fn path(&self) -> &Path {
+        self.staged.path()
+    }
+
+    /// Starts a blob. Several can be written at once when their `name`s differ.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn blob(&self, name: &str) -> Result<BlobWriter> {
+        let path = self.blobs().join(format!(".{name}.partial"));
+        let file = File::create_new(&path).map_err(Error::io("create", &path))?;
+        Ok(BlobWriter { inner: DigestWriter::new(file), path })
+    }
+
+    /// Writes `document` as a blob in canonical JSON.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn document<T: serde::Serialize>(&self, name: &str, document: &T) -> Result<Blob> {
+        let mut blob = self.blob(name)?;
+        let path = blob.path().to_owned();
+        blob.write_all(&canonical_json(document)?).map_err(Error::io("write", &path))?;
+        blob.finish()
+    }
+
+    /// An empty file without a name, on the file system of the layout, which is gone with its handle.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn scratch(&self) -> Result<File> {
+        let path = self.staged.path().join(".scratch");
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(Error::io("create", &path))?;
+        fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        Ok(file)
+    }
+
+    /// Completes the layout, `index.json` last, still under its temporary name.
+    ///
+    /// `docker_manifest` becomes `manifest.json`, which makes an archive of the layout one that `docker load` reads
+    /// without containerd's image store.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn complete(self, index: &ImageIndex, docker_manifest: &serde_json::Value) -> Result<StagedDirectory> {
+        self.write("oci-layout", &serde_json::json!({ "imageLayoutVersion": LAYOUT_VERSION }))?;
+        self.write("manifest.json", docker_manifest)?;
+        sync_directory(&self.blobs())?;
+        self.write("index.json", index)?;
+        sync_directory(self.staged.path())?;
+        Ok(self.staged)
+    }
+
+    fn blobs(&self) -> PathBuf {
+        self.staged.path().join("blobs").join(Algorithm::Sha256.name())
+    }
+
+    fn write<T: serde::Serialize>(&self, name: &str, document: &T) -> Result<()> {
+        let path = self.staged.path().join(name);
+        let mut file = BufWriter::new(File::create_new(&path).map_err(Error::io("create", &path))?);
+        file.write_all(&canonical_json(document)?)
+            .and_then(|()| file.into_inner()?.sync_all())
+            .map_err(Error::io("write", &path))
+    }
+}
+
+/// A blob being written under a temporary name; finishing it gives it the name of its digest.
+pub struct BlobWriter {
+    inner: DigestWriter<File>,
+    path: PathBuf,
+}
+
+impl BlobWriter {
+    /// Where the blob is for now.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Syncs the blob and gives it its name.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn finish(self) -> Result<Blob> {
+        let Self { inner, path } = self;
+        let (file, digest, size) = inner.finish();
+        file.sync_all().map_err(Error::io("sync", &path))?;
+        let finished = path.with_file_name(digest.hex());
+        fs::rename(&path, &finished).map_err(Error::io("rename", &path))?;
+        Ok(Blob { digest, size })
+    }
+}
+
+impl Write for BlobWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.inner.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+fn sync_directory(path: &Path) -> Result<()> {
+    File::open(path).and_then(|directory| directory.sync_all()).map_err(Error::io("sync", path))
+}
