@@ -1,0 +1,216 @@
+//! The pipeline, from sources to published outputs.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::documents;
+use super::request::ImageSpec;
+use crate::compress::Pool;
+use crate::digest::Digest;
+use crate::epoch::{Epoch, rfc3339};
+use crate::error::{Error, Result};
+use crate::layer::{Counts, Layer, LayerWriter};
+use crate::layout::{Blob, LayoutWriter, StagedFile, write_archive};
+use crate::progress::Progress;
+use crate::rootfs::{self, Entry, Inode, Kind, XattrPolicy};
+use crate::spec::{MEDIA_TYPE_CONFIG, MEDIA_TYPE_MANIFEST, Reference};
+
+/// How many entries are read ahead of the one being packed: enough that reading attributes, which pseudo makes slow,
+/// never waits for a large file, and few enough that memory does not grow with the image.
+const READ_AHEAD: usize = 4096;
+
+/// What a build has made.
+#[derive(Clone, Debug, Serialize)]
+pub struct BuildResult {
+    /// The image's full name with its tag.
+    pub name: String,
+    /// The manifest, whose digest is the image's.
+    pub manifest: BlobSummary,
+    /// The configuration, whose digest docker calls the image's id.
+    pub config: BlobSummary,
+    /// The layers, lowest first.
+    pub layers: Vec<LayerSummary>,
+    /// The layout directory, if one was asked for.
+    pub layout: Option<PathBuf>,
+    /// The archives, in the order in which they were asked for.
+    pub archives: Vec<PathBuf>,
+    /// When the image says it was made, RFC 3339.
+    pub created: String,
+    /// What is in the layers.
+    pub counts: Counts,
+    /// Bytes of file contents.
+    pub content_bytes: u64,
+    /// What a user should know, a line each.
+    pub notes: Vec<String>,
+    /// How long the build took.
+    pub seconds: f64,
+}
+
+/// A blob as a descriptor tells of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct BlobSummary {
+    /// Its media type.
+    pub media_type: String,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// A layer as a build's result tells of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct LayerSummary {
+    /// Its blob.
+    #[serde(flatten)]
+    pub blob: BlobSummary,
+    /// The digest of its uncompressed bytes.
+    pub diff_id: Digest,
+    /// The number of its uncompressed bytes.
+    pub uncompressed_size: u64,
+    /// The number of its entries.
+    pub entries: u64,
+}
+
+/// Builds the image that `spec` describes.
+///
+/// # Errors
+/// Every error of this crate. Then no output has its final name, except those that were complete before the failure.
+pub fn build(spec: &ImageSpec, progress: &Arc<Progress>) -> Result<BuildResult> {
+    let started = Instant::now();
+    let reference = Reference::new(&spec.name, &spec.tag)?;
+    let mut epoch = Epoch::new(spec.created)?;
+    let outputs = Outputs::claim(spec)?;
+    let layers = vec![write_layer(spec, &outputs.layout, &mut epoch, progress)?];
+    let created = epoch.created();
+    let layout = &outputs.layout;
+    let config = layout.document("config", &documents::configuration(spec, &layers, created)?)?;
+    let manifest = layout.document("manifest", &documents::manifest(spec, &config, &layers)?)?;
+    let index = documents::index(spec, &reference, &manifest)?;
+    let docker_manifest = documents::docker_manifest(&reference, &config, &layers);
+    let (layout, archives) = outputs.complete(&index, &docker_manifest, progress)?;
+    Ok(BuildResult {
+        name: reference.to_string(),
+        manifest: BlobSummary::new(MEDIA_TYPE_MANIFEST, manifest),
+        config: BlobSummary::new(MEDIA_TYPE_CONFIG, config),
+        created: rfc3339(created),
+        counts: layers[0].counts,
+        content_bytes: layers[0].content_bytes,
+        notes: layers[0].notes.clone(),
+        layers: layers.into_iter().map(LayerSummary::new).collect(),
+        layout,
+        archives,
+        seconds: started.elapsed().as_secs_f64(),
+    })
+}
+
+/// Reads the sources in one thread and packs their entries in this one, while the pool compresses and one more writes.
+fn write_layer(spec: &ImageSpec, layout: &LayoutWriter, epoch: &mut Epoch, progress: &Arc<Progress>) -> Result<Layer> {
+    let compression = spec.compression()?;
+    let policy = XattrPolicy::excluding(&spec.exclude_xattrs);
+    let entries = rootfs::open(&spec.sources()?, &policy, &|| layout.scratch(), progress)?;
+    let pool = Pool::new(spec.threads())?;
+    let mut layer = LayerWriter::new(&pool, compression, layout.blob("layer")?, progress)?;
+    let (sender, receiver) = sync_channel::<Result<Entry>>(READ_AHEAD);
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut total = Total::default();
+            for entry in entries {
+                total.add(&entry);
+                if sender.send(entry).is_err() {
+                    return;
+                }
+            }
+            progress.set_total(total.entries, total.bytes);
+        });
+        // Dropped when packing fails, which ends the reading thread too.
+        receiver.into_iter().try_for_each(|entry| layer.add(&entry?, epoch))
+    })?;
+    layer.finish()
+}
+
+#[derive(Default)]
+struct Total {
+    entries: u64,
+    bytes: u64,
+    shared: BTreeSet<Inode>,
+}
+
+impl Total {
+    fn add(&mut self, entry: &Result<Entry>) {
+        let Ok(entry) = entry else { return };
+        self.entries += u64::from(!matches!(entry.kind, Kind::Socket));
+        // A file with several names is packed once.
+        let is_first_name = entry.inode.is_none_or(|inode| self.shared.insert(inode));
+        if let (Kind::File { size, .. }, true) = (&entry.kind, is_first_name) {
+            self.bytes += size;
+        }
+    }
+}
+
+/// All outputs of a build, each claimed before the work begins: a name that is taken is better known now than in an hour.
+struct Outputs {
+    layout: LayoutWriter,
+    keeps_layout: bool,
+    archives: Vec<(StagedFile, String)>,
+}
+
+impl Outputs {
+    fn claim(spec: &ImageSpec) -> Result<Self> {
+        let output = &spec.output;
+        let archives = output
+            .archives
+            .iter()
+            .map(|archive| Ok((StagedFile::new(&archive.path, output.replace)?, archive.prefix.clone())))
+            .collect::<Result<Vec<_>>>()?;
+        // An archive is made from a layout. Where none is wanted, it stays under its temporary name and goes with it.
+        let layout = match (&output.layout, output.archives.first()) {
+            (Some(path), _) => LayoutWriter::new(path, output.replace)?,
+            (None, Some(archive)) => {
+                let mut path = archive.path.clone().into_os_string();
+                path.push(".layout");
+                LayoutWriter::new(&PathBuf::from(path), true)?
+            }
+            (None, None) => return Err(Error::spec("output", "{}", "a build writes a layout, an archive or both")),
+        };
+        Ok(Self { layout, keeps_layout: output.layout.is_some(), archives })
+    }
+
+    fn complete(
+        self,
+        index: &crate::spec::ImageIndex,
+        docker_manifest: &serde_json::Value,
+        progress: &Progress,
+    ) -> Result<(Option<PathBuf>, Vec<PathBuf>)> {
+        let layout = self.layout.complete(index, docker_manifest)?;
+        for (archive, prefix) in &self.archives {
+            write_archive(layout.path(), prefix, archive, progress)?;
+        }
+        progress.check()?;
+        let archives = self.archives.into_iter().map(|(archive, _)| archive.publish()).collect::<Result<_>>()?;
+        let layout = self.keeps_layout.then(|| layout.publish()).transpose()?;
+        Ok((layout, archives))
+    }
+}
+
+impl BlobSummary {
+    fn new(media_type: &str, blob: Blob) -> Self {
+        Self { media_type: media_type.to_owned(), digest: blob.digest, size: blob.size }
+    }
+}
+
+impl LayerSummary {
+    fn new(layer: Layer) -> Self {
+        Self {
+            blob: BlobSummary::new(layer.compression.media_type(), layer.blob),
+            diff_id: layer.diff_id,
+            uncompressed_size: layer.uncompressed_size,
+            entries: layer.counts.entries(),
+        }
+    }
+}

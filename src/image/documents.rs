@@ -1,0 +1,130 @@
+//! The documents of an image: configuration, manifest, index, and docker's own manifest.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::request::{ConfigRequest, ImageSpec, PlatformRequest};
+use crate::epoch::rfc3339;
+use crate::error::{Error, Result};
+use crate::layer::Layer;
+use crate::layout::Blob;
+use crate::spec::{
+    ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Arch, Config, ConfigBuilder, HistoryBuilder, ImageConfiguration,
+    ImageConfigurationBuilder, ImageIndex, ImageIndexBuilder, ImageManifest, ImageManifestBuilder, MEDIA_TYPE_CONFIG,
+    MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST, MediaType, Os, Platform, PlatformBuilder, Reference, RootFsBuilder,
+};
+
+/// What history entries say about how a layer came to be.
+///
+/// Without a version: a new one that packs the same bytes gives the same image.
+const CREATED_BY: &str = "image-oci-rs";
+
+/// The image configuration. Source: image-spec v1.1.1, config.md.
+pub fn configuration(spec: &ImageSpec, layers: &[Layer], created: i64) -> Result<ImageConfiguration> {
+    let history = layers
+        .iter()
+        .map(|_| {
+            let entry = HistoryBuilder::default().created(rfc3339(created)).created_by(CREATED_BY);
+            match &spec.author {
+                Some(author) => entry.author(author.clone()),
+                None => entry,
+            }
+            .build()
+        })
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(unbuildable)?;
+    let rootfs = RootFsBuilder::default()
+        .typ("layers")
+        .diff_ids(layers.iter().map(|layer| layer.diff_id.to_string()).collect::<Vec<_>>())
+        .build()
+        .map_err(unbuildable)?;
+    let mut configuration = ImageConfigurationBuilder::default()
+        .created(rfc3339(created))
+        .architecture(Arch::from(spec.platform.architecture.as_str()))
+        .os(Os::from(spec.platform.os.as_str()))
+        .config(config(&spec.config)?)
+        .rootfs(rootfs)
+        .history(history)
+        .build()
+        .map_err(unbuildable)?;
+    configuration.set_author(spec.author.clone());
+    configuration.set_variant(spec.platform.variant.clone());
+    Ok(configuration)
+}
+
+fn config(request: &ConfigRequest) -> Result<Config> {
+    let list = |list: &Vec<String>| Some(list.clone()).filter(|list| !list.is_empty());
+    let mut config = ConfigBuilder::default().build().map_err(unbuildable)?;
+    config
+        .set_user(request.user.clone())
+        .set_exposed_ports(list(&request.exposed_ports))
+        .set_env(list(&request.env))
+        .set_entrypoint(list(&request.entrypoint))
+        .set_cmd(list(&request.cmd))
+        .set_volumes(list(&request.volumes))
+        .set_working_dir(request.working_dir.clone())
+        .set_labels(unordered(&request.labels))
+        .set_stop_signal(request.stop_signal.clone());
+    Ok(config)
+}
+
+/// The manifest. Source: image-spec v1.1.1, manifest.md.
+pub fn manifest(spec: &ImageSpec, config: &Blob, layers: &[Layer]) -> Result<ImageManifest> {
+    let mut manifest = ImageManifestBuilder::default()
+        .schema_version(2_u32)
+        .media_type(MediaType::from(MEDIA_TYPE_MANIFEST))
+        .config(config.descriptor(MEDIA_TYPE_CONFIG))
+        .layers(layers.iter().map(|layer| layer.blob.descriptor(layer.compression.media_type())).collect::<Vec<_>>())
+        .build()
+        .map_err(unbuildable)?;
+    manifest.set_annotations(unordered(&spec.annotations));
+    Ok(manifest)
+}
+
+/// `index.json` with its one entry: with more, skopeo and podman ask which image is meant.
+/// Source: image-spec v1.1.1, image-index.md and image-layout.md.
+pub fn index(spec: &ImageSpec, reference: &Reference, manifest: &Blob) -> Result<ImageIndex> {
+    let mut annotations = spec.annotations.clone();
+    annotations.insert(ANNOTATION_REF_NAME.to_owned(), reference.tag().to_owned());
+    annotations.insert(ANNOTATION_IMAGE_NAME.to_owned(), reference.to_string());
+    let mut entry = manifest.descriptor(MEDIA_TYPE_MANIFEST);
+    entry.set_annotations(unordered(&annotations));
+    entry.set_platform(Some(platform(&spec.platform)?));
+    ImageIndexBuilder::default()
+        .schema_version(2_u32)
+        .media_type(MediaType::from(MEDIA_TYPE_INDEX))
+        .manifests([entry])
+        .build()
+        .map_err(unbuildable)
+}
+
+fn platform(request: &PlatformRequest) -> Result<Platform> {
+    let mut platform = PlatformBuilder::default()
+        .architecture(Arch::from(request.architecture.as_str()))
+        .os(Os::from(request.os.as_str()))
+        .build()
+        .map_err(unbuildable)?;
+    platform.set_variant(request.variant.clone());
+    Ok(platform)
+}
+
+/// What `docker load` looks for in an archive. Source: docker's image specification v1.2, "Combined Image JSON + Filesystem
+/// Changeset Format".
+pub fn docker_manifest(reference: &Reference, config: &Blob, layers: &[Layer]) -> serde_json::Value {
+    json!([{
+        "Config": config.location(),
+        "RepoTags": [reference.to_string()],
+        "Layers": layers.iter().map(|layer| layer.blob.location()).collect::<Vec<_>>(),
+    }])
+}
+
+/// The documents' types hold maps in random order; `canonical_json` sorts them again.
+#[expect(clippy::disallowed_types, reason = "the type that oci-spec takes")]
+fn unordered(map: &BTreeMap<String, String>) -> Option<std::collections::HashMap<String, String>> {
+    (!map.is_empty()).then(|| map.clone().into_iter().collect())
+}
+
+fn unbuildable(error: oci_spec::OciSpecError) -> Error {
+    Error::Internal(format!("a document lacks a field: {error}"))
+}

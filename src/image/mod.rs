@@ -1,0 +1,10 @@
+//! Composes layers and configuration to an image.
+
+mod build;
+mod documents;
+mod request;
+
+pub use build::{BuildResult, LayerSummary, build};
+pub use request::{
+    ArchiveRequest, CompressionRequest, ConfigRequest, ImageSpec, OutputRequest, PlatformRequest, SourceRequest,
+};

@@ -1,0 +1,234 @@
+//! Writes a layer: entries go in, and once it is finished its descriptor and diff_id come out.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::tar::{BLOCK, END, Member, padding};
+use crate::compress::{Compression, MemberWriter, Pool};
+use crate::digest::{Algorithm, Digest, Hasher};
+use crate::epoch::Epoch;
+use crate::error::{Error, Result};
+use crate::layout::{Blob, BlobWriter};
+use crate::progress::Progress;
+use crate::rootfs::{Content, Entry, Inode, Kind};
+
+/// How many bytes of the tar stream make a member. A member ends at the end of an entry where it can; a file that is
+/// larger begins a member of its own and is cut at multiples of this size from its beginning, so that a change in one
+/// file leaves the members of others as they were.
+const MEMBER: usize = 1 << 20;
+
+/// A finished layer.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// The compressed bytes.
+    pub blob: Blob,
+    /// How they are compressed.
+    pub compression: Compression,
+    /// The digest of the uncompressed tar stream.
+    pub diff_id: Digest,
+    /// Length of the uncompressed tar stream in bytes.
+    pub uncompressed_size: u64,
+    /// What is in it.
+    pub counts: Counts,
+    /// Bytes of file contents.
+    pub content_bytes: u64,
+    /// What a user should know about what is not in it, a line each.
+    pub notes: Vec<String>,
+}
+
+/// How many entries of each kind a layer has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Regular files.
+    pub files: u64,
+    /// Directories.
+    pub directories: u64,
+    /// Symbolic links.
+    pub symlinks: u64,
+    /// Further names of a file that stands earlier in the layer.
+    pub hard_links: u64,
+    /// Character and block devices.
+    pub devices: u64,
+    /// Named pipes.
+    pub fifos: u64,
+    /// Sockets, which no layer can hold.
+    pub sockets_left_out: u64,
+    /// Extended attributes.
+    pub xattrs: u64,
+    /// Extended attributes that the policy left out.
+    pub xattrs_left_out: u64,
+}
+
+impl Counts {
+    /// All entries of the layer.
+    pub fn entries(&self) -> u64 {
+        self.files + self.directories + self.symlinks + self.hard_links + self.devices + self.fifos
+    }
+}
+
+/// A layer being written.
+pub struct LayerWriter<'a> {
+    members: MemberWriter<BlobWriter>,
+    compression: Compression,
+    buffer: Vec<u8>,
+    hasher: Hasher,
+    uncompressed_size: u64,
+    first_names: BTreeMap<Inode, Vec<u8>>,
+    counts: Counts,
+    content_bytes: u64,
+    notes: Vec<String>,
+    progress: &'a Progress,
+}
+
+impl<'a> LayerWriter<'a> {
+    /// Starts a layer that `pool` compresses into `blob`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the system gives no more threads.
+    pub fn new(pool: &Pool, compression: Compression, blob: BlobWriter, progress: &'a Progress) -> Result<Self> {
+        let path = blob.path().to_owned();
+        Ok(Self {
+            members: pool.writer(compression, blob, path)?,
+            compression,
+            buffer: Vec::with_capacity(MEMBER),
+            hasher: Hasher::new(Algorithm::Sha256),
+            uncompressed_size: 0,
+            first_names: BTreeMap::new(),
+            counts: Counts::default(),
+            content_bytes: 0,
+            notes: Vec::new(),
+            progress,
+        })
+    }
+
+    /// Adds one entry with its content. Entries come sorted by path.
+    ///
+    /// # Errors
+    /// [`Error::Rootfs`] when the file changes while it is read, or is named like a whiteout; [`Error::Io`] when it
+    /// can't be read; [`Error::Interrupted`] when the caller asked to stop.
+    pub fn add(&mut self, entry: &Entry, epoch: &mut Epoch) -> Result<()> {
+        self.progress.check()?;
+        refuse_whiteout(entry)?;
+        if matches!(entry.kind, Kind::Socket) {
+            self.counts.sockets_left_out += 1;
+            self.notes.push(format!("{}: socket left out", entry.display()));
+            return Ok(());
+        }
+        let first_name = entry.inode.and_then(|inode| self.first_names.get(&inode)).cloned();
+        let mtime = if entry.implied { epoch.of_the_invented() } else { epoch.clamp(entry.mtime) };
+        let member = Member { entry, mtime, link_to: first_name.as_deref() };
+        self.begin_member_for(member.content_size())?;
+        let start = self.buffer.len();
+        member.write_header(&mut self.buffer)?;
+        self.hasher.update(&self.buffer[start..]);
+        if let (Kind::File { size, content }, None) = (&entry.kind, &first_name) {
+            self.copy_content(content, *size)?;
+        }
+        self.count(entry, first_name.is_some());
+        if let (Some(inode), None) = (entry.inode, first_name) {
+            self.first_names.insert(inode, entry.path.clone());
+        }
+        self.progress.add_entry();
+        Ok(())
+    }
+
+    /// Ends the layer and waits until its bytes are in the layout.
+    ///
+    /// # Errors
+    /// The first error of compressing or writing.
+    pub fn finish(mut self) -> Result<Layer> {
+        if self.counts.xattrs_left_out > 0 {
+            self.notes.push(format!("{} extended attributes left out by the policy", self.counts.xattrs_left_out));
+        }
+        self.hasher.update(&END);
+        self.buffer.extend_from_slice(&END);
+        self.send()?;
+        let blob = self.members.finish()?.finish()?;
+        Ok(Layer {
+            blob,
+            compression: self.compression,
+            diff_id: self.hasher.finish(),
+            uncompressed_size: self.uncompressed_size,
+            counts: self.counts,
+            content_bytes: self.content_bytes,
+            notes: self.notes,
+        })
+    }
+
+    fn begin_member_for(&mut self, content_size: u64) -> Result<()> {
+        let needed = content_size.saturating_add(2 * BLOCK as u64);
+        if !self.buffer.is_empty() && self.buffer.len() as u64 + needed > MEMBER as u64 { self.send() } else { Ok(()) }
+    }
+
+    fn copy_content(&mut self, content: &Content, size: u64) -> Result<()> {
+        let mut reader = content.open()?;
+        let name = content.name();
+        let mut remaining = size;
+        while remaining > 0 {
+            self.progress.check()?;
+            let room = MEMBER.saturating_sub(self.buffer.len()).max(1);
+            let want = usize::try_from(remaining).unwrap_or(usize::MAX).min(room);
+            let start = self.buffer.len();
+            self.buffer.resize(start + want, 0);
+            read_exactly(&mut reader, &mut self.buffer[start..], name, size)?;
+            self.hasher.update(&self.buffer[start..]);
+            self.progress.add_bytes(want as u64);
+            remaining -= want as u64;
+            if self.buffer.len() >= MEMBER {
+                self.send()?;
+            }
+        }
+        if reader.has_more().map_err(Error::io("read", name))? {
+            return Err(Error::rootfs(name, format!("it grew beyond {size} bytes while it was read")));
+        }
+        let zeros = [0; BLOCK];
+        let padding = &zeros[..padding(size)];
+        self.hasher.update(padding);
+        self.buffer.extend_from_slice(padding);
+        self.content_bytes += size;
+        Ok(())
+    }
+
+    fn send(&mut self) -> Result<()> {
+        self.uncompressed_size += self.buffer.len() as u64;
+        let full = std::mem::replace(&mut self.buffer, self.members.buffer());
+        self.members.send(full)
+    }
+
+    fn count(&mut self, entry: &Entry, is_link: bool) {
+        let counts = &mut self.counts;
+        match entry.kind {
+            _ if is_link => counts.hard_links += 1,
+            Kind::File { .. } => counts.files += 1,
+            Kind::Directory => counts.directories += 1,
+            Kind::Symlink(_) => counts.symlinks += 1,
+            Kind::CharDevice(_) | Kind::BlockDevice(_) => counts.devices += 1,
+            Kind::Fifo => counts.fifos += 1,
+            Kind::Socket => {}
+        }
+        if !is_link {
+            counts.xattrs += entry.xattrs.len() as u64;
+            counts.xattrs_left_out += entry.xattrs_left_out;
+        }
+    }
+}
+
+/// A name that begins with `.wh.` would delete something when the image is unpacked. Source: layer.md, "Whiteouts".
+fn refuse_whiteout(entry: &Entry) -> Result<()> {
+    let name = entry.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    if name.starts_with(b".wh.") {
+        let reason = "a name that begins with .wh. means a deletion inside a layer, so no image can hold it";
+        return Err(Error::rootfs(entry.display(), reason));
+    }
+    Ok(())
+}
+
+fn read_exactly(reader: &mut impl Read, buffer: &mut [u8], name: &Path, size: u64) -> Result<()> {
+    reader.read_exact(buffer).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => Error::rootfs(name, format!("it shrank below {size} bytes while it was read")),
+        _ => Error::io("read", name)(error),
+    })
+}
