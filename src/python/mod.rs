@@ -1,0 +1,49 @@
+//! The Python module `image_oci_rs._core`: convert, detach from the interpreter, call, return.
+
+mod errors;
+mod watch;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::image::ImageSpec;
+use crate::progress::Progress;
+use watch::watch;
+
+#[pymodule]
+mod _core {
+    #[pymodule_export]
+    use super::{build, inspect, validate};
+
+    #[pymodule_export]
+    #[allow(non_upper_case_globals)]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}
+
+/// Builds the image that `spec` describes and returns what was made, both in JSON.
+#[pyfunction]
+#[pyo3(signature = (spec, progress=None))]
+fn build(py: Python<'_>, spec: &str, progress: Option<Py<PyAny>>) -> PyResult<String> {
+    let spec = ImageSpec::from_json(spec).map_err(|error| errors::raise(py, error))?;
+    watch(py, progress, move |progress| json(&crate::image::build(&spec, progress)?))
+}
+
+/// Checks the image at `path` against its own bytes and returns the report in JSON.
+#[pyfunction]
+fn validate(py: Python<'_>, path: PathBuf) -> PyResult<String> {
+    watch(py, None, move |progress: &Arc<Progress>| json(&crate::validate::validate(&path, progress)?))
+}
+
+/// Returns a summary of the image at `path` in JSON.
+#[pyfunction]
+fn inspect(py: Python<'_>, path: PathBuf) -> PyResult<String> {
+    watch(py, None, move |progress: &Arc<Progress>| json(&crate::inspect::inspect(&path, progress)?))
+}
+
+fn json<T: Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| Error::Internal(format!("a result can't be written as JSON: {error}")))
+}
