@@ -14,6 +14,7 @@ pub struct Progress {
     total_entries: AtomicU64,
     total_bytes: AtomicU64,
     interrupted: AtomicBool,
+    watched: bool,
 }
 
 /// Where a build stands at one moment.
@@ -37,11 +38,22 @@ impl Default for Progress {
             total_entries: AtomicU64::new(UNKNOWN),
             total_bytes: AtomicU64::new(UNKNOWN),
             interrupted: AtomicBool::new(false),
+            watched: false,
         }
     }
 }
 
 impl Progress {
+    /// Somebody looks at it, so finding out early how much there is to do is worth the effort.
+    pub fn watched() -> Self {
+        Self { watched: true, ..Self::default() }
+    }
+
+    /// Whether somebody looks at it.
+    pub fn is_watched(&self) -> bool {
+        self.watched
+    }
+
     /// One more entry is written.
     pub fn add_entry(&self) {
         self.entries.fetch_add(1, Relaxed);

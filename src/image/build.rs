@@ -118,6 +118,11 @@ fn write_layer(spec: &ImageSpec, layout: &LayoutWriter, epoch: &mut Epoch, progr
     let mut layer = LayerWriter::new(&pool, compression, layout.blob("layer")?, progress)?;
     let (sender, receiver) = sync_channel::<Result<Entry>>(READ_AHEAD);
     thread::scope(|scope| {
+        if let ([source], true) = (&spec.sources[..], progress.is_watched()) {
+            scope.spawn(|| {
+                rootfs::measure(&source.path, progress).map(|(entries, bytes)| progress.set_total(entries, bytes))
+            });
+        }
         scope.spawn(move || {
             let mut total = Total::default();
             for entry in entries {

@@ -144,7 +144,9 @@ impl ImageSpec {
     /// # Errors
     /// [`Error::Spec`] when the text is no such description, or asks for no source or no output.
     pub fn from_json(text: &str) -> Result<Self> {
-        let spec: Self = serde_json::from_str(text).map_err(|error| Error::spec("spec", text, error.to_string()))?;
+        let beginning = || text.chars().take(60).collect::<String>();
+        let spec: Self =
+            serde_json::from_str(text).map_err(|error| Error::spec("spec", beginning(), error.to_string()))?;
         if spec.sources.is_empty() {
             return Err(Error::spec("sources", "[]", "an image is made of at least one root filesystem"));
         }

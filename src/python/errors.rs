@@ -31,8 +31,11 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
             "output_exists"
         }
         Error::OutputBusy(path) => {
-            fields.set_item("path", path)?;
-            "layout"
+            fields.set_item("errno", libc::EBUSY)?;
+            fields.set_item("strerror", "another build is writing it right now")?;
+            fields.set_item("filename", path)?;
+            fields.set_item("operation", "write")?;
+            "os"
         }
         Error::Spec { field, value, .. } => {
             fields.set_item("field", field)?;

@@ -21,7 +21,7 @@ pub fn watch<T: Send>(
     callback: Option<Py<PyAny>>,
     work: impl FnOnce(&Arc<Progress>) -> Result<T> + Send,
 ) -> PyResult<T> {
-    let progress = Arc::new(Progress::default());
+    let progress = Arc::new(if callback.is_some() { Progress::watched() } else { Progress::default() });
     let (raised, result) = thread::scope(|scope| {
         let (finished, waiting) = sync_channel::<()>(0);
         // `detach` takes only what threads can share, which a receiver alone is not.

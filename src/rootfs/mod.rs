@@ -6,6 +6,7 @@
 
 mod archive;
 mod entry;
+mod measure;
 mod merge;
 mod walk;
 mod xattr;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use entry::{Content, Device, Entry, Inode, Kind};
+pub use measure::measure;
 pub use xattr::XattrPolicy;
 
 use crate::error::{Error, Result};
