@@ -123,9 +123,11 @@ impl<R: Skip> Untar<R> {
     }
 
     fn next_header(&mut self) -> io::Result<Option<Header>> {
-        let skipped = self.content + self.padding;
+        let too_large = || invalid("a member claims more bytes than any archive can have");
+        let skipped = self.content.checked_add(self.padding).ok_or_else(too_large)?;
+        let position = self.position.checked_add(skipped).ok_or_else(too_large)?;
         self.reader.skip(skipped)?;
-        self.position += skipped;
+        self.position = position;
         (self.content, self.padding) = (0, 0);
         let mut header = Header::new_old();
         self.reader.read_exact(header.as_mut_bytes()).map_err(|error| match error.kind() {
@@ -171,8 +173,17 @@ impl<R: Skip> Untar<R> {
             let size = std::str::from_utf8(size).ok().and_then(|text| text.parse().ok());
             self.expect_content(size.ok_or_else(|| invalid("the size in an extended header is no number"))?);
         }
-        // Links, devices and directories have no content, whatever their header says of a size.
-        if !matches!(header.entry_type(), EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse) {
+        // Links, devices and directories have no content, whatever their header says of a size; types that are not known
+        // are read like regular files.
+        if matches!(
+            header.entry_type(),
+            EntryType::Link
+                | EntryType::Symlink
+                | EntryType::Char
+                | EntryType::Block
+                | EntryType::Directory
+                | EntryType::Fifo
+        ) {
             self.expect_content(0);
         }
         let path = record("path").cloned().or(long_name).unwrap_or_else(|| header.path_bytes().into_owned());

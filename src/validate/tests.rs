@@ -4,7 +4,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::digest::Digest;
+use crate::digest::{Algorithm, Digest, Hasher};
 use crate::error::Error;
 use crate::layout::sample::{NAME, Sample, bytes, descriptor, tar};
 use crate::spec::{
@@ -189,6 +189,9 @@ const LAYER_CASES: &[Case] = &[
         other[0] = b'b';
         sample.plain_layer(other)
     }),
+    ("layer-tar", "no tar stream of complete members", |sample| {
+        sample.members(&[("PaxHeader", 'x', "29 size=18446744073709551615\n"), ("a", '0', "")])
+    }),
     ("layer-end", "stops after 1024 bytes without", |sample| {
         sample.plain_layer(tar(&[("a", '0', "content")])[..1024].to_vec())
     }),
@@ -202,7 +205,7 @@ const LAYER_CASES: &[Case] = &[
     ("duplicate-path", "\"./a\" is there a second time", |sample| sample.members(&[("a", '0', ""), ("./a", '5', "")])),
     ("absolute-path", "\"/a\" is absolute", |sample| sample.members(&[("/a", '0', "")])),
     ("climbing-path", "\"a/../../b\" has \"..\" in it", |sample| sample.members(&[("a/../../b", '0', "")])),
-    ("entry-type", "\"a\" has type 'V'", |sample| sample.members(&[("a", 'V', "")])),
+    ("entry-type", "\"a\" has type 'V'", |sample| sample.members(&[("a", 'V', "content"), ("b", '0', "")])),
     ("entry-type", "\"a\" is sparse", |sample| {
         sample.members(&[("PaxHeader", 'x', "22 GNU.sparse.major=1\n"), ("a", '0', "")])
     }),
@@ -276,7 +279,7 @@ fn a_correct_layout_has_no_findings() {
 
 #[test]
 fn what_image_spec_leaves_open_is_no_finding() {
-    let correct: [(&str, Change); 12] = [
+    let correct: [(&str, Change); 13] = [
         ("no manifest.json", |sample| sample.without("manifest.json")),
         ("no history", |sample| sample.config(|config| config["history"] = Value::Null)),
         ("no platform", |sample| sample.index(|index| index["manifests"][0]["platform"] = Value::Null)),
@@ -309,6 +312,13 @@ fn what_image_spec_leaves_open_is_no_finding() {
                     push_entry(index, second);
                 })
                 .docker(|docker| docker[0]["RepoTags"] = json!([NAME, "app:latest"]))
+        }),
+        ("a blob under its SHA-512", |sample| {
+            let mut hasher = Hasher::new(Algorithm::Sha512);
+            hasher.update(b"text");
+            let digest = hasher.finish();
+            let entry = json!({"mediaType": "text/plain", "digest": digest, "size": 4});
+            sample.file(&crate::layout::location(&digest), "text").index(|index| push_entry(index, entry))
         }),
         ("an artifact", |sample| {
             let manifest = bytes(&json!({
