@@ -10,9 +10,10 @@ use crate::error::{Error, Result};
 use crate::layer::Layer;
 use crate::layout::Blob;
 use crate::spec::{
-    ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Arch, Config, ConfigBuilder, HistoryBuilder, ImageConfiguration,
+    ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Config, ConfigBuilder, HistoryBuilder, ImageConfiguration,
     ImageConfigurationBuilder, ImageIndex, ImageIndexBuilder, ImageManifest, ImageManifestBuilder, MEDIA_TYPE_CONFIG,
     MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST, MediaType, Os, Platform, PlatformBuilder, Reference, RootFsBuilder,
+    architecture,
 };
 
 /// What history entries say about how a layer came to be.
@@ -41,7 +42,7 @@ pub fn configuration(spec: &ImageSpec, layers: &[Layer], created: i64) -> Result
         .map_err(unbuildable)?;
     let mut configuration = ImageConfigurationBuilder::default()
         .created(rfc3339(created))
-        .architecture(Arch::from(spec.platform.architecture.as_str()))
+        .architecture(architecture(&spec.platform.architecture))
         .os(Os::from(spec.platform.os.as_str()))
         .config(config(&spec.config)?)
         .rootfs(rootfs)
@@ -101,7 +102,7 @@ pub fn index(spec: &ImageSpec, reference: &Reference, manifest: &Blob) -> Result
 
 fn platform(request: &PlatformRequest) -> Result<Platform> {
     let mut platform = PlatformBuilder::default()
-        .architecture(Arch::from(request.architecture.as_str()))
+        .architecture(architecture(&request.architecture))
         .os(Os::from(request.os.as_str()))
         .build()
         .map_err(unbuildable)?;

@@ -55,6 +55,14 @@ pub fn descriptor(media_type: &str, digest: &Digest, size: u64) -> Descriptor {
     Descriptor::new(MediaType::from(media_type), size, to_spec_digest(digest))
 }
 
+/// The architecture that `name`, a GOARCH, stands for.
+///
+/// oci-spec 0.10 takes `armbe` for `arm64be`; what it would write differently is kept as it is.
+pub fn architecture(name: &str) -> Arch {
+    let known = Arch::from(name);
+    if known.to_string() == name { known } else { Arch::Other(name.to_owned()) }
+}
+
 fn to_spec_digest(digest: &Digest) -> oci_spec::image::Digest {
     // Ours is checked when it is made and its grammar is a subset of theirs.
     digest.to_string().parse().unwrap_or_else(|_| unreachable!("{digest} is a digest"))
@@ -63,6 +71,13 @@ fn to_spec_digest(digest: &Digest) -> oci_spec::image::Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_architecture_is_written_as_it_was_named() {
+        for name in ["386", "amd64", "arm", "arm64", "armbe", "loong64", "mips64le", "ppc64le", "riscv64", "s390x"] {
+            assert_eq!(canonical_json(&architecture(name)).unwrap(), format!("{name:?}").as_bytes());
+        }
+    }
 
     #[test]
     fn json_is_sorted_and_compact() {
