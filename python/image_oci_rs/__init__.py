@@ -1,0 +1,96 @@
+"""Turns a root filesystem into an OCI container image, every attribute of every file kept.
+
+Example:
+    A directory becomes an image layout::
+
+        from image_oci_rs import Config, ImageSpec, Output, Platform, Source, build
+
+        result = build(
+            ImageSpec(
+                sources=(Source("rootfs"),),
+                name="registry.example/team/app",
+                platform=Platform.from_names("aarch64"),
+                config=Config(cmd=("/usr/bin/app",)),
+                output=Output(layout="app"),
+            )
+        )
+        print(result.manifest.digest)
+"""
+
+from __future__ import annotations
+
+from .api import (
+    BuildResult,
+    Counts,
+    Descriptor,
+    Finding,
+    ImageSummary,
+    Inspection,
+    Layer,
+    LayerSummary,
+    Progress,
+    Report,
+    build,
+    inspect,
+    validate,
+)
+from .errors import (
+    ImageError,
+    ImageOSError,
+    InternalError,
+    LayoutError,
+    OutputExistsError,
+    RootfsError,
+    SpecError,
+)
+from .spec import (
+    DEFAULT_EXCLUDE_XATTRS,
+    Archive,
+    Compression,
+    Config,
+    ImageSpec,
+    Output,
+    Platform,
+    Source,
+)
+
+__all__ = [
+    "DEFAULT_EXCLUDE_XATTRS",
+    "Archive",
+    "BuildResult",
+    "Compression",
+    "Config",
+    "Counts",
+    "Descriptor",
+    "Finding",
+    "ImageError",
+    "ImageOSError",
+    "ImageSpec",
+    "ImageSummary",
+    "Inspection",
+    "InternalError",
+    "Layer",
+    "LayerSummary",
+    "LayoutError",
+    "Output",
+    "OutputExistsError",
+    "Platform",
+    "Progress",
+    "Report",
+    "RootfsError",
+    "Source",
+    "SpecError",
+    "__version__",
+    "build",
+    "inspect",
+    "validate",
+]
+
+
+def __getattr__(name: str) -> str:
+    """The version, which the compiled core knows; the rest of the package needs no core."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import _core
+
+    return _core.__version__

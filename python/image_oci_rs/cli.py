@@ -1,0 +1,178 @@
+"""`image-oci-rs build|validate|inspect`: data on stdout, words on stderr.
+
+Exit codes: 0, or 1 when the work failed or an image is not valid, or 2 when it was asked for
+wrongly; 130 after Control-C and 143 after SIGTERM, as from a shell.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+
+from . import api
+from .display import build_text, inspection_text, progress_on, report_text
+from .errors import ImageError, SpecError
+from .options import BuildOptions
+from .records import Record
+
+PROGRAM = "image-oci-rs"
+
+_EXAMPLES = """\
+examples:
+  image-oci-rs build --arch aarch64 --cmd /bin/sh rootfs app:1.0
+  image-oci-rs build --tar --name registry.example/team/app rootfs.tar.zst app:1.0
+  image-oci-rs validate app
+  image-oci-rs inspect --json app-1.0-aarch64-linux.oci-image.tar
+"""
+
+
+def main() -> int:
+    """The program: takes its arguments from the command line and returns its exit code."""
+    # A plain SIGTERM would kill the process before the build has removed what is half written.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + signal.SIGTERM))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    return run(sys.argv[1:])
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: The words after the program's name.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        SystemExit: With 2 for wrong arguments, with 0 after `--help` and `--version`.
+    """
+    parser, options = _parser()
+    words = list(arguments)
+    if words[:1] == ["build"]:
+        words = ["build", *options.arrange(words[1:])]
+    command = parser.parse_args(words)
+    try:
+        code = _run(command, options)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        print(f"{PROGRAM}: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader has seen enough. Nothing more may be written, also not while Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (ImageError, OSError, ImportError) as error:
+        if command.debug:
+            traceback.print_exc()
+        print(f"{PROGRAM}: error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, SpecError) else 1
+
+
+def _run(command: argparse.Namespace, options: BuildOptions) -> int:
+    if command.name_of_command == "build":
+        return _build(command, options)
+    if command.name_of_command == "validate":
+        return _validate(command)
+    return _inspect(command)
+
+
+def _build(command: argparse.Namespace, options: BuildOptions) -> int:
+    spec = options.spec(command)
+    if command.debug:
+        print(json.dumps(spec.to_json(), indent=2), file=sys.stderr)
+    with progress_on(sys.stderr) as show:
+        result = api.build(spec, show)
+    if command.json:
+        _print_json(result)
+    else:
+        print(build_text(result), file=sys.stderr)
+    return 0
+
+
+def _validate(command: argparse.Namespace) -> int:
+    report = api.validate(command.path)
+    if command.json:
+        _print_json(report)
+    else:
+        for finding in report.findings:
+            print(f"{finding.code}: {finding.subject}: {finding.message}")
+        print(report_text(report), file=sys.stderr)
+    return 0 if report.valid else 1
+
+
+def _inspect(command: argparse.Namespace) -> int:
+    inspection = api.inspect(command.path)
+    if command.json:
+        _print_json(inspection)
+    else:
+        print(inspection_text(inspection))
+    return 0
+
+
+def _print_json(record: Record) -> None:
+    print(json.dumps(record.to_json(), indent=2))
+
+
+class _Version(argparse.Action):
+    """Asks for the version when it is wanted: only the compiled core knows it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        try:
+            from ._core import __version__
+        except ImportError as error:
+            parser.exit(1, f"{PROGRAM}: error: {error}\n")
+        print(PROGRAM, __version__)
+        parser.exit()
+
+
+def _parser() -> tuple[argparse.ArgumentParser, BuildOptions]:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Turns a root filesystem into an OCI container image, every attribute of every "
+        "file kept.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _add_version(parser)
+    commands = parser.add_subparsers(dest="name_of_command", metavar="COMMAND", required=True)
+    build = commands.add_parser(
+        "build",
+        help="build an image",
+        usage=f"{PROGRAM} build [OPTIONS] ROOTFS NAME[:TAG]\n       {PROGRAM} build --spec FILE",
+        description="Builds an image of ROOTFS and writes it as the layout directory NAME.",
+        allow_abbrev=False,
+    )
+    options = BuildOptions(build)
+    _add_version(build)
+    _add_output_options(build)
+    for name, text in (
+        ("validate", "check an image against its own bytes"),
+        ("inspect", "show what an image says about itself"),
+    ):
+        reader = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        reader.add_argument("path", metavar="PATH", help="layout directory or archive")
+        _add_output_options(reader)
+    return parser, options
+
+
+def _add_version(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-V", "--version", action=_Version, nargs=0, help="print the version")
+
+
+def _add_output_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument(
+        "--debug",
+        action="store_true",
+        default=bool(os.environ.get("DEBUG")),
+        help="print the description of the build and where an error came from; DEBUG=1 does too",
+    )

@@ -1,0 +1,147 @@
+"""What people read: progress on a terminal, and results in words."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from .api import BuildResult, ImageSummary, Inspection, Progress, Report
+
+_UNITS = ("KiB", "MiB", "GiB", "TiB")
+_COMPRESSIONS = {"tar": "not compressed", "tar+gzip": "gzip", "tar+zstd": "zstd"}
+
+
+@contextmanager
+def progress_on(stream: TextIO) -> Iterator[Callable[[Progress], None] | None]:
+    """Shows progress on `stream` for as long as the context lasts, if it is a terminal.
+
+    Yields:
+        What to call with the progress; None where there is no terminal.
+    """
+    if not stream.isatty():
+        yield None
+        return
+    try:
+        display: _Bar | _Line = _Bar(importlib.import_module("tqdm").tqdm, stream)
+    except ImportError:
+        display = _Line(stream)
+    try:
+        yield display.update
+    finally:
+        display.close()
+
+
+class _Bar:
+    """A bar of the optional package tqdm."""
+
+    def __init__(self, tqdm: Any, stream: TextIO) -> None:
+        self._bar = tqdm(file=stream, unit="B", unit_scale=True, unit_divisor=1024, leave=False)
+
+    def update(self, progress: Progress) -> None:
+        self._bar.total = progress.total_bytes
+        self._bar.set_postfix_str(f"{progress.entries} entries", refresh=False)
+        self._bar.update(progress.bytes - self._bar.n)
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+class _Line:
+    """One line that is written over and over."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._length = 0
+
+    def update(self, progress: Progress) -> None:
+        done = f"{progress.entries} entries, {size(progress.bytes)}"
+        fraction = progress.fraction
+        self._write(f"packing: {done}" if fraction is None else f"{fraction:4.0%}  {done}")
+
+    def close(self) -> None:
+        self._write("")
+        self._stream.write("\r")
+        self._stream.flush()
+
+    def _write(self, text: str) -> None:
+        text = text[: shutil.get_terminal_size().columns - 1]
+        self._stream.write("\r" + text.ljust(self._length))
+        self._stream.flush()
+        self._length = len(text)
+
+
+def size(count: int) -> str:
+    """A number of bytes, in the largest binary unit that leaves it above 1."""
+    if count < 1024:
+        return f"{count} B"
+    power = min((count.bit_length() - 1) // 10, len(_UNITS))
+    return f"{count / 1024**power:.1f} {_UNITS[power - 1]}"
+
+
+def build_text(result: BuildResult) -> str:
+    """What a build has made."""
+    lines = [
+        result.name,
+        f"  manifest  {result.manifest.digest}",
+        f"  config    {result.config.digest}",
+    ]
+    for layer in result.layers:
+        lines.append(
+            f"  layer     {layer.digest}  {_compression(layer.media_type)}, {size(layer.size)} of "
+            f"{size(layer.uncompressed_size)}, {layer.entries} entries"
+        )
+    lines += [f"  wrote     {path}" for path in (result.layout, *result.archives) if path]
+    lines += [f"  note      {note}" for note in result.notes]
+    lines.append(f"  took      {result.seconds:.2f} s")
+    return "\n".join(lines)
+
+
+def report_text(report: Report) -> str:
+    """What checking an image has found, in one line."""
+    if report.valid:
+        return (
+            f"{report.path}: valid; images: {report.images}, blobs: {report.blobs}, "
+            f"{size(report.bytes)}"
+        )
+    return f"{report.path}: not valid; findings: {len(report.findings)}"
+
+
+def inspection_text(inspection: Inspection) -> str:
+    """What an image says about itself."""
+    return "\n\n".join(map(_image_text, inspection.images)) or f"{inspection.path}: no image"
+
+
+def _image_text(image: ImageSummary) -> str:
+    facts: list[tuple[str, object]] = [
+        ("tag", image.tag),
+        ("manifest", image.manifest.digest),
+        ("config", image.config_descriptor.digest),
+        ("platform", _platform(image.platform)),
+        ("created", image.created),
+        ("author", image.author),
+    ]
+    for layer in image.layers:
+        about = f"{_compression(layer.media_type)}, {size(layer.size)}"
+        facts += [("layer", f"{layer.digest}  {about}"), ("diff_id", layer.diff_id)]
+    facts += [(key, _value(value)) for key, value in image.config.items()]
+    facts += [("annotation", f"{key}={value}") for key, value in image.annotations.items()]
+    facts += [("history", entry.get("created_by", "")) for entry in image.history]
+    lines = [f"  {label:<12} {value}" for label, value in facts if value not in (None, "", [], {})]
+    return "\n".join([image.name or "(no name)", *lines])
+
+
+def _platform(platform: Mapping[str, Any]) -> str:
+    parts = (platform.get(key) for key in ("os", "architecture", "variant"))
+    return "/".join(part for part in parts if part)
+
+
+def _value(value: object) -> object:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value
+
+
+def _compression(media_type: str) -> str:
+    return _COMPRESSIONS.get(media_type.rpartition(".")[2], media_type)

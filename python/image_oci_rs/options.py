@@ -1,0 +1,301 @@
+"""The options of `image-oci-rs build`, and the `ImageSpec` that they ask for.
+
+Source of the names and of what they mean: sloci-image 0.1.2. A wrong value is reported under the
+name of the option that stands for its field.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from .errors import SpecError, os_error
+from .parsing import expand_label_key, parse_created, parse_key_value, split_tag
+from .spec import (
+    DEFAULT_EXCLUDE_XATTRS,
+    Archive,
+    Compression,
+    Config,
+    ImageSpec,
+    Output,
+    Platform,
+    Source,
+)
+
+_POSITIONALS = {"sources.path": "ROOTFS", "tag": "NAME[:TAG]", "output": "NAME[:TAG]"}
+
+
+class BuildOptions:
+    """The options of one `build` parser."""
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        """Adds the options to `parser`."""
+        self._parser = parser
+        self._labels: dict[str, str] = {}
+        self._long_names: dict[str, str] = {}
+        self._label_of_field = dict(_POSITIONALS)
+        parser.add_argument("rootfs", metavar="ROOTFS", nargs="?", help="directory or tar archive")
+        parser.add_argument(
+            "reference", metavar="NAME[:TAG]", nargs="?", help="what to write; the tag is latest"
+        )
+        self._add_sloci_options()
+        self._add_further_options()
+        parser.add_argument(
+            "--spec", metavar="FILE", help="read the whole description as JSON instead; - is stdin"
+        )
+        self._long_names["--spec"] = "--spec"
+
+    def _add(self, field: str, *names: str, **settings: Any) -> None:
+        """Adds an option for `field`; its default is None, which tells whether it was given."""
+        action = self._parser.add_argument(*names, **settings)
+        label = "/".join(names)
+        self._labels[action.dest] = label
+        if field:
+            self._label_of_field[field] = label
+        if settings.get("action") != "store_const":
+            long_name = next(name for name in names if name.startswith("--"))
+            self._long_names.update(dict.fromkeys(names, long_name))
+
+    def _flag(self, *names: str, **settings: Any) -> None:
+        self._add("", *names, action="store_const", const=True, **settings)
+
+    def _add_sloci_options(self) -> None:
+        add = self._add
+        add(
+            "platform.architecture",
+            "-m",
+            "--arch",
+            help="architecture, by any name (default: this machine's)",
+        )
+        add("platform.variant", "--arch-variant", metavar="VARIANT", help="for example v7 of arm")
+        add("author", "-a", "--author", metavar="NAME", help="who makes the image")
+        add(
+            "config.cmd",
+            "-c",
+            "--cmd",
+            action="append",
+            metavar="ARG",
+            help="argument for the entrypoint; once for each",
+        )
+        add(
+            "config.entrypoint",
+            "-C",
+            "--entrypoint",
+            action="append",
+            metavar="ARG",
+            help="word of the command to run; once for each",
+        )
+        add(
+            "config.env",
+            "-e",
+            "--env",
+            action="append",
+            metavar="VAR=VAL",
+            help="environment variable",
+        )
+        add(
+            "config.labels",
+            "-l",
+            "--label",
+            action="append",
+            metavar="KEY=VALUE",
+            help="label; .KEY is org.opencontainers.image.KEY",
+        )
+        add("platform.os", "--os", help="operating system (default: linux)")
+        add(
+            "config.exposed_ports",
+            "-p",
+            "--port",
+            "--expose",
+            action="append",
+            metavar="PORT[/PROT]",
+            help="port to expose; PROT is tcp, udp or sctp",
+        )
+        self._flag("-t", "--tar", help="write NAME-TAG-ARCH[-VARIANT]-OS.oci-image.tar instead")
+        add("config.user", "-u", "--user", help="user, or user:group, by name or number")
+        add(
+            "config.volumes",
+            "-v",
+            "--volume",
+            action="append",
+            metavar="PATH",
+            help="directory of the container's own data",
+        )
+        add("config.working_dir", "-w", "--working-dir", metavar="DIR", help="working directory")
+
+    def _add_further_options(self) -> None:
+        add = self._add
+        add("config.stop_signal", "--stop-signal", metavar="SIGNAL", help="for example SIGINT")
+        add(
+            "annotations",
+            "--annotation",
+            action="append",
+            metavar="KEY=VALUE",
+            help="annotation of the manifest",
+        )
+        add(
+            "compression.algorithm",
+            "--compression",
+            metavar="NAME",
+            help="gzip, zstd or none (default: gzip)",
+        )
+        add("compression.level", "--level", type=int, help="gzip: 1 to 12, zstd: 1 to 22")
+        add(
+            "created",
+            "--created",
+            metavar="TIME",
+            help="RFC 3339 or seconds since 1970 (default: SOURCE_DATE_EPOCH or the newest file's)",
+        )
+        add(
+            "name",
+            "--name",
+            metavar="REPOSITORY",
+            help="name under which runtimes list the image (default: NAME without directory)",
+        )
+        add(
+            "exclude_xattrs",
+            "--exclude-xattr",
+            action="append",
+            metavar="PATTERN",
+            help="extended attribute to leave out besides " + ", ".join(DEFAULT_EXCLUDE_XATTRS),
+        )
+        add("threads", "--threads", type=int, metavar="N", help="(default: all processors)")
+        self._flag("--replace", help="replace outputs that exist")
+
+    def arrange(self, arguments: Sequence[str]) -> list[str]:
+        """`arguments` as argparse understands them: options first, their values tied to them.
+
+        sloci-image takes the word after an option for its value whatever it looks like; argparse
+        refuses one that begins with a dash. And argparse wants the two positionals side by side.
+        """
+        options: list[str] = []
+        positionals: list[str] = []
+        rest = iter(arguments)
+        for word in rest:
+            if word == "--":
+                return [*options, word, *positionals, *rest]
+            if word in self._long_names:
+                value = next(rest, None)
+                if value is None:
+                    self._parser.error(f"argument {word}: expected one argument")
+                options.append(f"{self._long_names[word]}={value}")
+            elif word.startswith("-"):
+                options.append(word)
+            else:
+                positionals.append(word)
+        return options + positionals
+
+    def spec(self, options: argparse.Namespace) -> ImageSpec:
+        """The specification that `options` ask for; a wrong value ends the program with 2."""
+        for dest in self._labels:
+            setattr(options, dest, _with_two_dashes(getattr(options, dest)))
+        if options.spec is not None:
+            return self._spec_from_file(options)
+        if options.rootfs is None or options.reference is None:
+            self._parser.error("ROOTFS and NAME[:TAG] are required, or --spec")
+        try:
+            return _spec(options)
+        except SpecError as error:
+            if error.field == "name" and options.name is None:
+                self._parser.error(f"argument NAME[:TAG]: {error.detail}; or give --name")
+            label = self._label_of_field.get(error.field, error.field)
+            self._parser.error(f"argument {label}: {error.detail}")
+
+    def _spec_from_file(self, options: argparse.Namespace) -> ImageSpec:
+        given = [
+            label for dest, label in self._labels.items() if getattr(options, dest) is not None
+        ]
+        if options.rootfs is not None:
+            given.append("ROOTFS")
+        if given:
+            self._parser.error(f"argument --spec: not allowed with {', '.join(given)}")
+        try:
+            return ImageSpec.loads(_read(options.spec))
+        except SpecError as error:
+            self._parser.error(f"argument --spec: {options.spec}: {error}")
+
+
+def _with_two_dashes(value: Any) -> Any:
+    """The value of an option; argparse before Python 3.13 makes an empty list out of `--`."""
+    if isinstance(value, list):
+        return [_with_two_dashes(item) for item in value] or "--"
+    return value
+
+
+def _spec(options: argparse.Namespace) -> ImageSpec:
+    path, tag = split_tag(options.reference)
+    tag = "latest" if tag is None else tag
+    config = Config(
+        user=options.user or None,
+        exposed_ports=tuple(options.port or ()),
+        env=tuple(options.env or ()),
+        entrypoint=_words(options.entrypoint),
+        cmd=_words(options.cmd),
+        volumes=tuple(options.volume or ()),
+        working_dir=options.working_dir or None,
+        labels={
+            expand_label_key(key): value
+            for key, value in _pairs(options.label, "config.labels").items()
+        },
+        stop_signal=options.stop_signal or None,
+    )
+    platform = Platform.from_names(_architecture(options), _os(options), options.arch_variant)
+    return ImageSpec(
+        sources=(Source(options.rootfs),),
+        name=os.path.basename(path) if options.name is None else options.name,
+        tag=tag,
+        platform=platform,
+        config=config,
+        author=options.author or None,
+        created=None if options.created is None else parse_created(options.created),
+        annotations=_pairs(options.annotation, "annotations"),
+        compression=Compression(options.compression or "gzip", options.level),
+        exclude_xattrs=DEFAULT_EXCLUDE_XATTRS + tuple(options.exclude_xattr or ()),
+        output=_output(options, path, tag),
+        threads=options.threads,
+    )
+
+
+def _output(options: argparse.Namespace, path: str, tag: str) -> Output:
+    replace = bool(options.replace)
+    if not options.tar:
+        return Output(layout=path, replace=replace)
+    # The architecture as it was written, for scripts that know the file's name from sloci-image.
+    parts = [path, tag, _architecture(options), options.arch_variant, _os(options)]
+    file_name = "-".join(part for part in parts if part)
+    return Output(archives=(Archive(f"{file_name}.oci-image.tar"),), replace=replace)
+
+
+def _architecture(options: argparse.Namespace) -> str:
+    return options.arch or os.uname().machine
+
+
+def _os(options: argparse.Namespace) -> str:
+    return options.os or "linux"
+
+
+def _words(words: list[str] | None) -> tuple[str, ...]:
+    # sloci-image takes a single empty argument for none; image-oci.bbclass relied on it.
+    return () if words in (None, [""]) else tuple(words or ())
+
+
+def _pairs(words: list[str] | None, field: str) -> dict[str, str]:
+    return dict(parse_key_value(word, field) for word in words or ())
+
+
+def _read(path: str) -> str:
+    try:
+        if path == "-":
+            with open(0, "rb", closefd=False) as stream:
+                content = stream.read()
+        else:
+            with open(path, "rb") as stream:
+                content = stream.read()
+    except OSError as error:
+        raise os_error(error.errno or 0, error.strerror or str(error), path, "read") from error
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise SpecError("must be UTF-8", "", f"byte {error.start}") from None

@@ -1,0 +1,391 @@
+"""The one description of a build, which the BitBake class, the command line and scripts all speak.
+
+Every value is checked when its object is made: an `ImageSpec` that exists can be built, as far as
+its own text goes. Objects do not change; `dataclasses.replace` gives a changed copy. Lists may be
+given as lists and are kept as tuples.
+
+Source of the names: image-spec v1.1.1, config.md, image-index.md and annotations.md.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from posixpath import normpath
+from typing import ClassVar
+
+from .errors import SpecError
+from .parsing import (
+    check_absolute,
+    check_created,
+    check_integer,
+    check_name,
+    check_tag,
+    check_text,
+    check_user,
+    expand_label_key,
+    parse_created,
+    parse_key_value,
+    parse_port,
+    parse_reference,
+    parse_stop_signal,
+    split_tag,
+    split_words,
+)
+from .platforms import Platform
+from .records import FrozenMap, Record
+
+__all__ = [
+    "DEFAULT_EXCLUDE_XATTRS",
+    "Archive",
+    "Compression",
+    "Config",
+    "ImageSpec",
+    "Output",
+    "Platform",
+    "Source",
+    "expand_label_key",
+    "parse_created",
+    "parse_key_value",
+    "parse_port",
+    "parse_reference",
+    "split_tag",
+    "split_words",
+]
+
+DEFAULT_EXCLUDE_XATTRS = ("security.selinux", "trusted.*", "system.nfs4_acl")
+"""Extended attributes that belong to the machine that builds and not to the image."""
+
+_MOST_THREADS = 1024
+_LEVELS = {"gzip": (1, 12), "zstd": (1, 22)}
+_XATTR_PATTERN = re.compile(r"[^*]+\*?|\*")
+# Written by the build itself, out of name and tag.
+_OWN_ANNOTATIONS = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
+
+
+@dataclass(frozen=True)
+class Source(Record):
+    """A root filesystem, or a part of one.
+
+    Attributes:
+        path: A directory, or a tar archive: plain, or compressed with gzip, zstd, bzip2 or xz. A
+            relative path counts from the current directory and is kept as an absolute one.
+        target: The directory of the image into which it goes.
+    """
+
+    json_path: ClassVar[str] = "sources"
+
+    path: str
+    target: str = "/"
+
+    def __post_init__(self) -> None:
+        """Checks the values."""
+        _set(self, path=_file_path(self.path, "sources.path"))
+        check_absolute(self.target, "sources.target")
+
+
+@dataclass(frozen=True)
+class Config(Record):
+    """What a container of the image starts with.
+
+    Attributes:
+        user: `uid`, `uid:gid`, `name` or `name:group`.
+        exposed_ports: `PORT/PROTOCOL` each; tcp is added where the protocol is missing.
+        env: `KEY=VALUE` each. A later value of the same key replaces the earlier one at its place.
+        entrypoint: The command, a list of its arguments.
+        cmd: The arguments that follow the entrypoint unless others are given.
+        volumes: Absolute paths.
+        working_dir: An absolute path.
+        labels: Keys and values.
+        stop_signal: The signal that asks the container to end.
+
+    Raises:
+        SpecError: A value is none of these.
+
+    Source: image-spec v1.1.1, config.md, config.
+    """
+
+    json_path: ClassVar[str] = "config"
+
+    user: str | None = None
+    exposed_ports: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    working_dir: str | None = None
+    labels: Mapping[str, str] = FrozenMap({})
+    stop_signal: str | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the values."""
+        ports = map(parse_port, _texts(self.exposed_ports, "config.exposed_ports"))
+        env = dict(parse_key_value(word, "config.env") for word in _texts(self.env, "config.env"))
+        volumes = (
+            check_absolute(path, "config.volumes")
+            for path in _texts(self.volumes, "config.volumes")
+        )
+        _set(
+            self,
+            exposed_ports=tuple(dict.fromkeys(ports)),
+            env=tuple(f"{key}={value}" for key, value in env.items()),
+            entrypoint=_texts(self.entrypoint, "config.entrypoint"),
+            cmd=_texts(self.cmd, "config.cmd"),
+            volumes=tuple(dict.fromkeys(volumes)),
+            labels=_text_map(self.labels, "config.labels"),
+        )
+        if self.user is not None:
+            check_user(self.user)
+        if self.working_dir is not None:
+            check_absolute(self.working_dir, "config.working_dir")
+        if self.stop_signal is not None:
+            _set(self, stop_signal=parse_stop_signal(self.stop_signal))
+
+
+@dataclass(frozen=True)
+class Compression(Record):
+    """How layers are compressed.
+
+    Attributes:
+        algorithm: `gzip`, `zstd` (read by docker from 23 on and by umoci from 0.5 on) or `none`.
+        level: On the algorithm's own scale, 1 to 12 for gzip and 1 to 22 for zstd; None is its
+            default.
+
+    Raises:
+        SpecError: The algorithm is unknown, or the level is not on its scale.
+    """
+
+    json_path: ClassVar[str] = "compression"
+
+    algorithm: str = "gzip"
+    level: int | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the values."""
+        if check_text(self.algorithm, "compression.algorithm") not in (*_LEVELS, "none"):
+            raise SpecError("must be gzip, zstd or none", "compression.algorithm", self.algorithm)
+        if self.level is None:
+            return
+        if self.algorithm == "none":
+            raise SpecError(
+                "must be left out: the algorithm 'none' has no levels",
+                "compression.level",
+                self.level,
+            )
+        lowest, highest = _LEVELS[self.algorithm]
+        check_integer(self.level, "compression.level", lowest, highest)
+
+
+@dataclass(frozen=True)
+class Archive(Record):
+    """A tar archive of the image layout; an OCI archive and a docker-archive at once.
+
+    Attributes:
+        path: The file; a relative path counts from the current directory.
+        prefix: The directory inside the archive that holds the layout; empty for its top level.
+    """
+
+    json_path: ClassVar[str] = "output.archives"
+
+    path: str
+    prefix: str = ""
+
+    def __post_init__(self) -> None:
+        """Checks the values."""
+        _set(self, path=_file_path(self.path, "output.archives.path"))
+        components = check_text(self.prefix, "output.archives.prefix").split("/")
+        if self.prefix and not {"", ".", ".."}.isdisjoint(components):
+            raise SpecError(
+                "must be a relative path without '.', '..' or empty parts",
+                "output.archives.prefix",
+                self.prefix,
+            )
+
+
+@dataclass(frozen=True)
+class Output(Record):
+    """What a build writes.
+
+    Attributes:
+        layout: The image layout directory, or None; a relative path counts from the current
+            directory.
+        archives: Archives of the same layout.
+        replace: Whether to replace outputs that exist.
+
+    Raises:
+        SpecError: There is nothing to write, or one path is to be written twice.
+    """
+
+    json_path: ClassVar[str] = "output"
+    json_parts: ClassVar[Mapping[str, type[Record]]] = {"archives": Archive}
+
+    layout: str | None = None
+    archives: tuple[Archive, ...] = ()
+    replace: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks the values."""
+        _set(self, archives=_records(self.archives, Archive))
+        if self.layout is not None:
+            _set(self, layout=_file_path(self.layout, "output.layout"))
+        if not isinstance(self.replace, bool):
+            raise SpecError("must be true or false", "output.replace", self.replace)
+        paths = self.paths
+        if not paths:
+            raise SpecError("must name a layout directory, an archive or both", "output")
+        for index, path in enumerate(paths):
+            if path in paths[:index]:
+                raise SpecError("must not be written twice", "output", path)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Everything that is written."""
+        layout = () if self.layout is None else (self.layout,)
+        return layout + tuple(archive.path for archive in self.archives)
+
+
+@dataclass(frozen=True)
+class ImageSpec(Record):
+    """One image, and how to build it.
+
+    Attributes:
+        sources: Root filesystems; later ones lie over earlier ones.
+        name: The repository, without tag; `app` means `docker.io/library/app`.
+        platform: What the programs in the image run on.
+        output: What to write.
+        tag: The tag.
+        config: What a container of the image starts with.
+        author: Who made the image.
+        created: Whole seconds since 1970; newer modification times are set back to it. None: the
+            environment's SOURCE_DATE_EPOCH, which counts in the same way, or else the newest
+            modification time in the sources.
+        annotations: Keys and values for the manifest and for its entry in the index.
+        compression: How layers are compressed.
+        exclude_xattrs: Names of extended attributes to leave out, with `*` for any end; the result
+            counts what is left out.
+        threads: How many threads compress; None: as many as there are processors. No byte of the
+            image depends on it.
+
+    Raises:
+        SpecError: A value is none of these, or an output lies inside a source.
+    """
+
+    json_parts: ClassVar[Mapping[str, type[Record]]] = {
+        "sources": Source,
+        "platform": Platform,
+        "output": Output,
+        "config": Config,
+        "compression": Compression,
+    }
+
+    sources: tuple[Source, ...]
+    name: str
+    platform: Platform
+    output: Output
+    tag: str = "latest"
+    config: Config = field(default_factory=Config)
+    author: str | None = None
+    created: int | None = None
+    annotations: Mapping[str, str] = FrozenMap({})
+    compression: Compression = field(default_factory=Compression)
+    exclude_xattrs: tuple[str, ...] = DEFAULT_EXCLUDE_XATTRS
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the values."""
+        _set(
+            self,
+            sources=_records(self.sources, Source),
+            annotations=_text_map(self.annotations, "annotations"),
+            exclude_xattrs=_texts(self.exclude_xattrs, "exclude_xattrs"),
+        )
+        if not self.sources:
+            raise SpecError("must name at least one root filesystem", "sources")
+        for name, kind in self.json_parts.items():
+            value = getattr(self, name)
+            if name != "sources" and not isinstance(value, kind):
+                raise SpecError(f"must be of the class {kind.__name__}", name, value)
+        check_name(self.name)
+        check_tag(self.tag)
+        if self.author is not None:
+            check_text(self.author, "author")
+        if self.created is not None:
+            check_created(self.created)
+        if self.threads is not None:
+            check_integer(self.threads, "threads", 1, _MOST_THREADS)
+        for key in _OWN_ANNOTATIONS:
+            if key in self.annotations:
+                raise SpecError(
+                    f"must not hold {key}, which name and tag decide",
+                    "annotations",
+                    self.annotations[key],
+                )
+        for pattern in self.exclude_xattrs:
+            if _XATTR_PATTERN.fullmatch(pattern) is None:
+                raise SpecError(
+                    "must be a name, with '*' at its end or nowhere", "exclude_xattrs", pattern
+                )
+        self._check_outputs_are_outside()
+
+    def _check_outputs_are_outside(self) -> None:
+        """An image that is written into the root filesystem would be packed into itself."""
+        for path in self.output.paths:
+            for source in self.sources:
+                if _lies_in(path, source.path):
+                    reason = f"must not lie inside the root filesystem {source.path!r}"
+                    raise SpecError(reason, "output", path)
+
+
+def _set(record: Record, **values: object) -> None:
+    """Gives a frozen record the stored form of its values, before anybody has seen it."""
+    for name, value in values.items():
+        object.__setattr__(record, name, value)
+
+
+def _file_path(path: object, field: str) -> str:
+    text = check_text(os.fspath(path) if isinstance(path, os.PathLike) else path, field)
+    if not text:
+        raise SpecError("must be a path", field, text)
+    return text if text.startswith("/") else check_text(os.path.join(os.getcwd(), text), field)
+
+
+def _lies_in(path: str, directory: str) -> bool:
+    """Whether the names say so; links are not followed."""
+    inner, outer = (normpath(name).strip("/") + "/" for name in (path, directory))
+    return outer == "/" or inner.startswith(outer)
+
+
+def _sequence(values: object, field: str) -> Sequence[object]:
+    # A text is a sequence of letters, which nobody means.
+    if (
+        isinstance(values, (str, bytes))
+        or not isinstance(values, Iterable)
+        or isinstance(values, Mapping)
+    ):
+        raise SpecError("must be a list", field, values)
+    return tuple(values)
+
+
+def _texts(values: object, field: str) -> tuple[str, ...]:
+    return tuple(check_text(value, field) for value in _sequence(values, field))
+
+
+def _records(values: object, kind: type[Record]) -> tuple[Record, ...]:
+    records = []
+    for value in _sequence(values, kind.json_path):
+        if not isinstance(value, kind):
+            raise SpecError(f"must hold only the class {kind.__name__}", kind.json_path, value)
+        records.append(value)
+    return tuple(records)
+
+
+def _text_map(values: object, field: str) -> FrozenMap:
+    if not isinstance(values, Mapping):
+        raise SpecError("must be a map from text to text", field, values)
+    for key, value in values.items():
+        if not check_text(key, field):
+            raise SpecError("must not hold an empty key", field, f"={value}")
+        check_text(value, field)
+    return FrozenMap(values)
