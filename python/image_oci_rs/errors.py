@@ -176,10 +176,8 @@ def from_core(kind: str, message: str, fields: Mapping[str, object]) -> ImageErr
         The exception, for the core to raise.
     """
     if kind == "spec":
-        # The sentence is "field: reason (got value)"; the class puts it together again.
-        field = str(fields["field"])
-        reason = message.removeprefix(f"{field}: ").partition(" (got ")[0]
-        return SpecError(reason, field, fields["value"])
+        # The class makes the sentence out of its parts.
+        return SpecError(str(fields["reason"]), str(fields["field"]), fields["value"])
     if kind == "rootfs":
         return RootfsError(message, str(fields["path"]))
     if kind == "layout":

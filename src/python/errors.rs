@@ -37,8 +37,9 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
             fields.set_item("operation", "write")?;
             "os"
         }
-        Error::Spec { field, value, .. } => {
+        Error::Spec { field, value, reason } => {
             fields.set_item("field", field)?;
+            fields.set_item("reason", reason)?;
             fields.set_item("value", value)?;
             "spec"
         }

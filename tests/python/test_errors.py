@@ -46,7 +46,7 @@ def test_operating_system_errors(code: int, builtin: type[OSError]) -> None:
 @pytest.mark.parametrize(
     ("kind", "fields", "expected", "text"),
     [
-        ("spec", {"field": "tag", "value": "a b"},
+        ("spec", {"field": "tag", "value": "a b", "reason": "is wrong"},
          SpecError, "tag: is wrong (got 'a b')"),
         ("rootfs", {"path": "/r"}, RootfsError, "message"),
         ("layout", {"path": "/r"}, LayoutError, "message"),
