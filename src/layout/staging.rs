@@ -98,7 +98,7 @@ impl Staged {
         if !replace {
             refuse_existing(destination)?;
         }
-        let temporary = temporary_name(destination)?;
+        let temporary = hidden_name(destination, "partial")?;
         loop {
             let handle = open(&temporary).map_err(Error::io("create", &temporary))?;
             if !lock(&handle).map_err(Error::io("lock", &temporary))? {
@@ -113,13 +113,10 @@ impl Staged {
     }
 
     fn publish(mut self) -> Result<PathBuf> {
-        let renaming = || Error::io("rename a finished output to", &self.destination);
-        if self.replace {
-            replace(&self.temporary, &self.destination).map_err(renaming())?;
-        } else {
+        if !self.replace {
             refuse_existing(&self.destination)?;
-            fs::rename(&self.temporary, &self.destination).map_err(renaming())?;
         }
+        replace(&self.temporary, &self.destination)?;
         self.published = true;
         let parent = parent_of(&self.destination);
         File::open(parent).and_then(|parent| parent.sync_all()).map_err(Error::io("sync", parent))?;
@@ -136,45 +133,45 @@ impl Drop for Staged {
     }
 }
 
-/// Puts `temporary` in the place of `destination` without a moment in which there is neither.
-fn replace(temporary: &Path, destination: &Path) -> io::Result<()> {
+/// Puts `temporary` in the place of `destination`.
+///
+/// A directory can't replace anything but an empty directory, so what is there steps aside first, under the temporary
+/// name of its own. (The two could trade places in one step, but not under pseudo, which takes that for a renaming.)
+fn replace(temporary: &Path, destination: &Path) -> Result<()> {
+    let publishing = || Error::io("rename a finished output to", destination);
+    let old = hidden_name(destination, "old")?;
+    discard(&old)?;
     match fs::rename(temporary, destination) {
-        Err(error) if fs::symlink_metadata(destination).is_err() => Err(error),
-        Err(_) => {
-            // A directory doesn't replace anything but an empty directory: they trade places.
-            exchange(temporary, destination)?;
-            remove(temporary)
-        }
-        renamed => renamed,
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory
+            ) => {}
+        renamed => return renamed.map_err(publishing()),
+    }
+    fs::rename(destination, &old).map_err(Error::io("set aside the old", destination))?;
+    fs::rename(temporary, destination).map_err(publishing())?;
+    discard(&old)
+}
+
+/// Removes `path` if it is there.
+fn discard(path: &Path) -> Result<()> {
+    match remove(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
+        _ => Ok(()),
     }
 }
 
-#[cfg(target_os = "linux")]
-fn exchange(one: &Path, other: &Path) -> io::Result<()> {
-    use std::ffi::CString;
-    use std::os::unix::ffi::OsStrExt;
-    let c_one = CString::new(one.as_os_str().as_bytes())?;
-    let c_other = CString::new(other.as_os_str().as_bytes())?;
-    // SAFETY: both strings end with NUL and live until the call returns.
-    let result = unsafe {
-        libc::renameat2(libc::AT_FDCWD, c_one.as_ptr(), libc::AT_FDCWD, c_other.as_ptr(), libc::RENAME_EXCHANGE)
-    };
-    if result == 0 {
-        return Ok(());
-    }
-    // Under pseudo, and on file systems that can't trade places, the old output goes first.
-    remove(other)?;
-    fs::rename(one, other)
-}
-
-fn temporary_name(destination: &Path) -> Result<PathBuf> {
+/// `.NAME.ending` beside `destination`.
+fn hidden_name(destination: &Path, ending: &str) -> Result<PathBuf> {
     let Some(name) = destination.file_name() else {
         return Err(Error::spec("output", destination.display().to_string(), "an output has a file name"));
     };
-    let mut temporary = OsString::from(".");
-    temporary.push(name);
-    temporary.push(".partial");
-    Ok(destination.with_file_name(temporary))
+    let mut hidden = OsString::from(".");
+    hidden.push(name);
+    hidden.push(".");
+    hidden.push(ending);
+    Ok(destination.with_file_name(hidden))
 }
 
 fn parent_of(path: &Path) -> &Path {
