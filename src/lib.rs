@@ -8,6 +8,7 @@ pub mod epoch;
 pub mod digest;
 pub mod spec;
 pub mod progress;
+pub mod parallel;
 pub mod compress;
 pub mod decompress;
 pub mod untar;

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The order, lowest first. A module uses only those in front of it.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 16] = [
     "error",
     "epoch",
     "digest",
     "spec",
     "progress",
+    "parallel",
     "compress",
     "decompress",
     "untar",

@@ -4,11 +4,11 @@ use std::io::Write;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use super::{Codec, Compression};
 use crate::error::{Error, Result};
+use crate::parallel::{Queue, spawn};
 
 /// Threads that compress the members of any number of layers.
 pub struct Pool {
@@ -34,11 +34,10 @@ impl Pool {
     /// # Errors
     /// [`Error::Io`] when the system gives no more threads.
     pub fn new(threads: NonZero<usize>) -> Result<Self> {
-        let (jobs, queue) = channel();
-        let queue = Arc::new(Mutex::new(queue));
+        let (jobs, queue) = Queue::new();
         let threads = (0..threads.get())
             .map(|_| {
-                let queue = Arc::clone(&queue);
+                let queue = queue.clone();
                 spawn("compress", move || work(&queue))
             })
             .collect::<Result<_>>()?;
@@ -127,15 +126,9 @@ impl<W> MemberWriter<W> {
     }
 }
 
-fn spawn<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>> {
-    thread::Builder::new().name(name.to_owned()).spawn(work).map_err(Error::io("start a thread to", name))
-}
-
-fn work(queue: &Mutex<Receiver<Job>>) {
+fn work(queue: &Queue<Job>) {
     let mut codec: Option<(Compression, Codec)> = None;
-    loop {
-        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { compression, mut plain, done }) = job else { return };
+    while let Some(Job { compression, mut plain, done }) = queue.take() {
         let mut member = Vec::new();
         let compressed = match &mut codec {
             Some((kept, codec)) if *kept == compression => codec.member(&plain, &mut member),

@@ -1,9 +1,7 @@
 //! The pipeline, from sources to published outputs.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Instant;
 
@@ -18,12 +16,8 @@ use crate::error::{Error, Result};
 use crate::layer::{Counts, Layer, LayerWriter};
 use crate::layout::{Blob, LayoutWriter, StagedFile, write_archive};
 use crate::progress::Progress;
-use crate::rootfs::{self, Entry, Inode, Kind, XattrPolicy};
+use crate::rootfs::{self, XattrPolicy};
 use crate::spec::{MEDIA_TYPE_CONFIG, MEDIA_TYPE_MANIFEST, Reference};
-
-/// How many entries are read ahead of the one being packed: enough that reading attributes, which pseudo makes slow,
-/// never waits for a large file, and few enough that memory does not grow with the image.
-const READ_AHEAD: usize = 4096;
 
 /// What a build has made.
 #[derive(Clone, Debug, Serialize)]
@@ -109,53 +103,22 @@ pub fn build(spec: &ImageSpec, progress: &Arc<Progress>) -> Result<BuildResult> 
     })
 }
 
-/// Reads the sources in one thread and packs their entries in this one, while the pool compresses and one more writes.
+/// Packs the sources into one layer. Attributes are read ahead by threads of their own, the pool compresses, and one more
+/// thread writes; this one reads contents, frames and hashes them.
 fn write_layer(spec: &ImageSpec, layout: &LayoutWriter, epoch: &mut Epoch, progress: &Arc<Progress>) -> Result<Layer> {
     let compression = spec.compression()?;
     let policy = XattrPolicy::excluding(&spec.exclude_xattrs);
-    let entries = rootfs::open(&spec.sources()?, &policy, &|| layout.scratch(), progress)?;
+    let sources = spec.sources()?;
     let pool = Pool::new(spec.threads())?;
     let mut layer = LayerWriter::new(&pool, compression, layout.blob("layer")?, progress)?;
-    let (sender, receiver) = sync_channel::<Result<Entry>>(READ_AHEAD);
     thread::scope(|scope| {
-        if let ([source], true) = (&spec.sources[..], progress.is_watched()) {
-            scope.spawn(|| {
-                rootfs::measure(&source.path, progress).map(|(entries, bytes)| progress.set_total(entries, bytes))
-            });
+        if progress.is_watched() {
+            scope.spawn(|| rootfs::measure(&sources, progress));
         }
-        scope.spawn(move || {
-            let mut total = Total::default();
-            for entry in entries {
-                total.add(&entry);
-                if sender.send(entry).is_err() {
-                    return;
-                }
-            }
-            progress.set_total(total.entries, total.bytes);
-        });
-        // Dropped when packing fails, which ends the reading thread too.
-        receiver.into_iter().try_for_each(|entry| layer.add(&entry?, epoch))
+        let mut entries = rootfs::open(&sources, &policy, &|| layout.scratch(), progress)?;
+        entries.try_for_each(|entry| layer.add(&entry?, epoch))
     })?;
     layer.finish()
-}
-
-#[derive(Default)]
-struct Total {
-    entries: u64,
-    bytes: u64,
-    shared: BTreeSet<Inode>,
-}
-
-impl Total {
-    fn add(&mut self, entry: &Result<Entry>) {
-        let Ok(entry) = entry else { return };
-        self.entries += u64::from(!matches!(entry.kind, Kind::Socket));
-        // A file with several names is packed once.
-        let is_first_name = entry.inode.is_none_or(|inode| self.shared.insert(inode));
-        if let (Kind::File { size, .. }, true) = (&entry.kind, is_first_name) {
-            self.bytes += size;
-        }
-    }
 }
 
 /// All outputs of a build, each claimed before the work begins: a name that is taken is better known now than in an hour.

@@ -3,7 +3,7 @@
 //! An archive has its entries in any order, and may have a path twice (the last one counts, as when it is unpacked). So its
 //! headers are read once into a sorted index; contents stay where they are and are read when it is their turn.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::untar::{Member, Seekable, Untar};
 
-/// Reads the archive `path`, the source with this number.
+/// Reads the archive `path`, the source with this number. One that is the only source tells `progress` the total.
 ///
 /// # Errors
 /// [`Error::Rootfs`] naming the archive or the member in it that is broken, absolute, climbs with `..`, is sparse, or
@@ -32,12 +32,26 @@ pub fn open(
     source: usize,
     policy: &XattrPolicy,
     scratch: &dyn Fn() -> Result<File>,
-    progress: &Arc<Progress>,
+    progress: &Progress,
+    is_alone: bool,
 ) -> Result<Entries> {
     let file = plain_file(path, scratch, progress)?;
     let entries = Index { archive: path, file: Arc::new(file), source, policy, entries: BTreeMap::new(), inodes: 0 }
         .read(progress)?;
+    if is_alone {
+        progress.set_total(entries.len() as u64, content_bytes(&entries));
+    }
     Ok(Box::new(entries.into_values().map(Ok)))
+}
+
+/// What has several names has its content once.
+fn content_bytes(entries: &BTreeMap<Vec<u8>, Entry>) -> u64 {
+    let mut shared = BTreeSet::new();
+    let mut size_of = |entry: &Entry| match entry.kind {
+        Kind::File { size, .. } if entry.inode.is_none_or(|inode| shared.insert(inode)) => size,
+        _ => 0,
+    };
+    entries.values().map(&mut size_of).sum()
 }
 
 /// The archive itself if it is plain, else its unpacked bytes in a file without a name.

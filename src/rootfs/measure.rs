@@ -7,16 +7,25 @@ use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::Source;
 use crate::progress::Progress;
 
-/// Counts the entries below `root` and the bytes of their contents, for a progress bar. Sockets, and what another name has
-/// counted already, are left out, as they are from a layer.
+/// Tells `progress` how many entries the only one of `sources` has and how many bytes their contents, if it is a directory:
+/// an archive is read before it is packed and says so itself, and of several sources nobody knows what will remain.
 ///
 /// This is the one place that goes round libc on purpose. Kinds and sizes of what has content are the same with and without
 /// pseudo, and asking pseudo would cost every entry a second round trip. Nothing that is found here reaches the image.
-///
-/// Returns nothing when something can't be read or the build was interrupted: the build itself will say so.
-pub fn measure(root: &Path, progress: &Progress) -> Option<(u64, u64)> {
+pub fn measure(sources: &[Source], progress: &Progress) {
+    if let [source] = sources {
+        // What can't be read has no total; the build itself will say why.
+        if let Some((entries, bytes)) = count(&source.path, progress) {
+            progress.set_total(entries, bytes);
+        }
+    }
+}
+
+/// Counts as a layer does: no sockets, and what has several names has its content once.
+fn count(root: &Path, progress: &Progress) -> Option<(u64, u64)> {
     let mut entries = 1;
     let mut bytes = 0;
     let mut shared = BTreeSet::new();
@@ -77,7 +86,7 @@ mod tests {
         fs::hard_link(at("d/f"), at("g")).unwrap();
         symlink("d", at("l")).unwrap();
         let _socket = UnixListener::bind(at("s")).unwrap();
-        assert_eq!(measure(root.path(), &Progress::default()), Some((5, 5)));
-        assert_eq!(measure(&at("none"), &Progress::default()), None);
+        assert_eq!(count(root.path(), &Progress::default()), Some((5, 5)));
+        assert_eq!(count(&at("none"), &Progress::default()), None);
     }
 }

@@ -54,7 +54,7 @@ pub fn open(
         .iter()
         .enumerate()
         .map(|(number, source)| {
-            let entries = open_one(number, source, policy, scratch, progress)?;
+            let entries = open_one(number, source, policy, scratch, progress, sources.len() == 1)?;
             Ok(merge::under(entries, &source.target))
         })
         .collect::<Result<Vec<_>>>()?;
@@ -67,13 +67,14 @@ fn open_one(
     policy: &XattrPolicy,
     scratch: &dyn Fn() -> Result<File>,
     progress: &Arc<Progress>,
+    is_alone: bool,
 ) -> Result<Entries> {
     let path = &source.path;
     let metadata = std::fs::metadata(path).map_err(Error::io("open the root filesystem", path))?;
     if metadata.is_dir() {
-        Ok(Box::new(walk::Walk::new(path.clone(), number, policy.clone(), Arc::clone(progress))))
+        walk::walk(path, number, policy, progress)
     } else if metadata.is_file() {
-        archive::open(path, number, policy, scratch, progress)
+        archive::open(path, number, policy, scratch, progress, is_alone)
     } else {
         Err(Error::rootfs(path, "a root filesystem is a directory or a tar archive, and this is neither"))
     }

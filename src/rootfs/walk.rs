@@ -1,4 +1,7 @@
 //! Reads a directory tree.
+//!
+//! Under pseudo every lstat and llistxattr is a round trip to its server, and listing a directory is none. So one thread
+//! finds out what there is, in order, and several read the attributes of what it has found.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -7,46 +10,122 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::Entries;
 use super::entry::{Content, Device, Entry, Inode, Kind};
 use super::join;
 use super::xattr::{self, XattrPolicy};
 use crate::error::{Error, Result};
+use crate::parallel;
 use crate::progress::Progress;
 
-/// The entries below a directory and the directory itself, sorted by the bytes of the path.
+/// How many threads read attributes. They wait for pseudo most of the time, so their number is not that of processors.
+const THREADS: usize = 4;
+
+/// How many entries a thread takes at once, and how many batches are read ahead of the packing: enough that it never
+/// waits for want of attributes while a large file is read, and few enough that memory does not grow with the image.
+const BATCH: usize = 64;
+const BATCHES_AHEAD: usize = 64;
+
+/// The entries below the directory `root` and `root` itself, sorted by the bytes of the path. Their inodes are those of
+/// the source with this number.
 ///
-/// What is known but not yet due waits in a heap. A directory's children sort behind it, so reading a directory when it is
-/// its turn is early enough, and only the siblings of the directories on the way are held in memory. Each entry costs one
-/// lstat and one llistxattr, which is what pseudo makes expensive; reading directories is not.
-pub struct Walk {
+/// # Errors
+/// [`Error::Io`] when the system gives no more threads. The iterator yields [`Error::Io`] about what can't be read, and
+/// [`Error::Rootfs`] about what changes meanwhile.
+pub fn walk(root: &Path, source: usize, policy: &XattrPolicy, progress: &Arc<Progress>) -> Result<Entries> {
+    let found = Found::new(root.to_owned(), Arc::clone(progress));
+    let reader = Reader { root: root.to_owned(), source, policy: policy.clone(), progress: Arc::clone(progress) };
+    let read = move |batch: Vec<Result<Name>>| -> Vec<Result<Entry>> {
+        batch.into_iter().map(|name| name.and_then(|name| reader.read(name))).collect()
+    };
+    let batches = parallel::ordered("read attributes", THREADS, BATCHES_AHEAD, Batches(found), read)?;
+    Ok(Box::new(batches.flat_map(|batch| batch.unwrap_or_else(|error| vec![Err(error)]))))
+}
+
+/// A path, and whether it is a directory.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Name {
+    path: Vec<u8>,
+    is_directory: bool,
+}
+
+/// What there is, sorted by the bytes of the path.
+///
+/// What is known but not yet due waits in a heap. A directory's children sort behind it, so listing a directory when it is
+/// its turn is early enough, and only the siblings of the directories on the way are held in memory.
+struct Found {
+    root: PathBuf,
+    progress: Arc<Progress>,
+    pending: BinaryHeap<Reverse<Name>>,
+}
+
+impl Found {
+    fn new(root: PathBuf, progress: Arc<Progress>) -> Self {
+        let top = Name { path: Vec::new(), is_directory: true };
+        Self { root, progress, pending: BinaryHeap::from([Reverse(top)]) }
+    }
+
+    fn remember_children(&mut self, path: &[u8]) -> Result<()> {
+        self.progress.check()?;
+        let place = join(&self.root, path);
+        let failed = || Error::io("read the directory", &place);
+        for child in std::fs::read_dir(&place).map_err(failed())? {
+            let child = child.map_err(failed())?;
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a directory is one with and without pseudo, and asking is dear"
+            )]
+            let is_directory = child.file_type().map_err(failed())?.is_dir();
+            let name = child.file_name();
+            let path = if path.is_empty() { name.into_encoded_bytes() } else { [path, name.as_bytes()].join(&b'/') };
+            self.pending.push(Reverse(Name { path, is_directory }));
+        }
+        Ok(())
+    }
+}
+
+impl Iterator for Found {
+    type Item = Result<Name>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Reverse(name) = self.pending.pop()?;
+        let listed = if name.is_directory { self.remember_children(&name.path) } else { Ok(()) };
+        Some(listed.map(|()| name))
+    }
+}
+
+struct Batches<I>(I);
+
+impl<I: Iterator> Iterator for Batches<I> {
+    type Item = Vec<I::Item>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch: Vec<_> = self.0.by_ref().take(BATCH).collect();
+        (!batch.is_empty()).then_some(batch)
+    }
+}
+
+#[derive(Clone)]
+struct Reader {
     root: PathBuf,
     source: usize,
     policy: XattrPolicy,
     progress: Arc<Progress>,
-    pending: BinaryHeap<Reverse<Vec<u8>>>,
 }
 
-impl Walk {
-    /// Walks `root`, the source with this number, whose inodes are distinct from those of other sources.
-    pub fn new(root: PathBuf, source: usize, policy: XattrPolicy, progress: Arc<Progress>) -> Self {
-        Self { root, source, policy, progress, pending: BinaryHeap::from([Reverse(Vec::new())]) }
-    }
-
-    fn read(&mut self, path: Vec<u8>) -> Result<Entry> {
+impl Reader {
+    /// Reads the attributes of one entry: one lstat and one llistxattr.
+    fn read(&self, name: Name) -> Result<Entry> {
         self.progress.check()?;
-        let place = join(&self.root, &path);
-        // Of the root itself one may have named a link to it.
-        let metadata = if path.is_empty() { std::fs::metadata(&place) } else { std::fs::symlink_metadata(&place) };
-        let metadata = metadata.map_err(Error::io("read the attributes of", &place))?;
+        let Name { path, is_directory } = name;
+        // The root may have been named by a link to it; with the dot it is what the link points to.
+        let place = if path.is_empty() { self.root.join(".") } else { join(&self.root, &path) };
+        let metadata = std::fs::symlink_metadata(&place).map_err(Error::io("read the attributes of", &place))?;
         let kind = kind_of(&place, &metadata)?;
-        if matches!(kind, Kind::Directory) {
-            self.remember_children(&path, &place)?;
+        if matches!(kind, Kind::Directory) != is_directory {
+            return Err(Error::rootfs(place, "it was replaced by something else while the tree was read"));
         }
-        // A link of the caller's to the root has no attributes of the root.
-        let (xattrs, xattrs_left_out) = match path.is_empty() {
-            true => xattr::read(&place.join("."), &self.policy)?,
-            false => xattr::read(&place, &self.policy)?,
-        };
+        let (xattrs, xattrs_left_out) = xattr::read(&place, &self.policy)?;
         Ok(Entry {
             inode: self.shared_inode(&kind, &metadata),
             path,
@@ -61,36 +140,11 @@ impl Walk {
         })
     }
 
-    fn remember_children(&mut self, path: &[u8], place: &Path) -> Result<()> {
-        let failed = || Error::io("read the directory", place);
-        for child in std::fs::read_dir(place).map_err(failed())? {
-            let name = child.map_err(failed())?.file_name();
-            let mut child = Vec::with_capacity(path.len() + 1 + name.len());
-            child.extend_from_slice(path);
-            if !path.is_empty() {
-                child.push(b'/');
-            }
-            child.extend_from_slice(name.as_bytes());
-            self.pending.push(Reverse(child));
-        }
-        Ok(())
-    }
-
     fn shared_inode(&self, kind: &Kind, metadata: &std::fs::Metadata) -> Option<Inode> {
         let shared = metadata.nlink() > 1 && !matches!(kind, Kind::Directory | Kind::Socket);
         shared.then(|| (self.source, metadata.dev(), metadata.ino()))
     }
 }
-
-impl Iterator for Walk {
-    type Item = Result<Entry>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let Reverse(path) = self.pending.pop()?;
-        Some(self.read(path))
-    }
-}
-
 fn kind_of(place: &Path, metadata: &std::fs::Metadata) -> Result<Kind> {
     let device = || Device { major: libc::major(metadata.rdev()), minor: libc::minor(metadata.rdev()) };
     Ok(match metadata.mode() & libc::S_IFMT {
