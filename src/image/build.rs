@@ -77,6 +77,8 @@ pub struct LayerSummary {
 /// Every error of this crate. Then no output has its final name, except those that were complete before the failure.
 pub fn build(spec: &ImageSpec, progress: &Arc<Progress>) -> Result<BuildResult> {
     let started = Instant::now();
+    // When the first statx of a process fails, std tries one without a path, of which pseudo complains in the task's log.
+    let _ = std::fs::symlink_metadata("/");
     let reference = Reference::new(&spec.name, &spec.tag)?;
     let mut epoch = Epoch::new(spec.created)?;
     let outputs = Outputs::claim(spec)?;

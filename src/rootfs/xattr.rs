@@ -60,10 +60,14 @@ pub fn read(path: &Path, policy: &XattrPolicy) -> Result<(Xattrs, u64)> {
             left_out += 1;
             continue;
         }
-        let value = grow(|buffer, size| {
+        let value = match grow(|buffer, size| {
             // SAFETY: both strings end with NUL, and the kernel writes at most `size` bytes to `buffer`.
             unsafe { libc::lgetxattr(c_path.as_ptr(), c_name.as_ptr(), buffer.cast(), size) }
-        })
+        }) {
+            // What pseudo says of an empty value, which it does list.
+            Err(error) if error.raw_os_error() == Some(libc::ENODATA) => Ok(Vec::new()),
+            value => value,
+        }
         .map_err(Error::io("read an extended attribute of", path))?;
         kept.push((name.to_vec(), value));
     }
@@ -77,6 +81,11 @@ fn grow(get: impl Fn(*mut u8, usize) -> isize) -> io::Result<Vec<u8>> {
     loop {
         let count = get(buffer.as_mut_ptr(), buffer.capacity());
         if let Ok(count) = usize::try_from(count) {
+            // pseudo fills a buffer that is too small and says how large it should have been.
+            if count > buffer.capacity() {
+                buffer.reserve(count);
+                continue;
+            }
             // SAFETY: the kernel has written `count` bytes, never more than the capacity it was told.
             unsafe { buffer.set_len(count) };
             return Ok(buffer);
