@@ -1,0 +1,214 @@
+#
+# Turns the root filesystem of an image recipe into an OCI container image in which every attribute of every file
+# survives: owner, group, mode, device numbers, xattrs, file capabilities, ACLs, hard links.
+#
+# An image recipe:
+#
+#   inherit image image-oci-rs
+#   IMAGE_FSTYPES = "oci"
+#
+#   OCI_IMAGE_NAME = "registry.example/team/app"
+#   OCI_IMAGE_TAG = "${DISTRO_VERSION}"
+#   OCI_IMAGE_ENTRYPOINT = "/usr/bin/app --listen 0.0.0.0"
+#   OCI_IMAGE_PORTS = "8080 5353/udp"
+#   OCI_IMAGE_ENV_VARS = "HOME=/home/app GREETING='hello world'"
+#   OCI_IMAGE_LABELS[org.opencontainers.image.title] = "An app, its "quotes" and a $"
+#
+# What appears beside the other images, and what to do with it:
+#
+#   ${IMAGE_NAME}.oci          the image layout, also as ${IMAGE_BASENAME}-<tag>-oci
+#                                % skopeo copy oci:container-app-latest-oci docker://registry.example/team/app
+#   ${IMAGE_NAME}-oci.tar      the same as one archive, also as ${IMAGE_BASENAME}-<tag>-oci.tar
+#                                % docker load -i container-app-latest-oci.tar     (podman and ctr take it too)
+#   ${IMAGE_NAME}-oci-dir.tar  the same below a directory, also as ${IMAGE_BASENAME}-<tag>-oci-dir.tar
+#
+# oci.tar, oci.tar.zst and so on in IMAGE_FSTYPES are conversions of the layout, which is kept where oci itself is there.
+#
+# Lists are parted into words as a POSIX shell would: quotes group, nothing is expanded. Labels, environment variables
+# and annotations may also be varflags, whose values are taken byte for byte. A wrong value stops the task with the
+# name of the variable. docs/variables.md says more about each.
+#
+# The names and defaults are those of meta-virtualization's image-oci.bbclass. The work is done by the Python package
+# image_oci_rs, in the process of the task; this file only declares.
+#
+
+# A container is not booted: nothing runs postinsts on a first boot. This one line needs `image` to be inherited first.
+ROOTFS_BOOTSTRAP_INSTALL = ""
+
+IMAGE_TYPEDEP:oci ?= "container tar.bz2"
+# `container` is a type without a file. image.bbclass knows that only where a recipe itself asks for the type.
+IMAGE_TYPES_MASKED:append = " container"
+
+#
+# What brings the engine
+#
+OCI_NATIVE_DEPENDS ?= "python3-image-oci-rs-native:do_populate_sysroot"
+OCI_NATIVE_DEPENDS[doc] = "Task that provides the Python package image_oci_rs; empty where it is installed in the Python that runs bitbake."
+
+#
+# Name and platform
+#
+OCI_IMAGE_NAME ?= "${IMAGE_BASENAME}"
+OCI_IMAGE_NAME[doc] = "Name under which docker, podman and containerd list the image after loading, without the tag."
+OCI_IMAGE_TAG ?= "latest"
+OCI_IMAGE_TAG[doc] = "Tag of the image; name:tag also sets the name."
+OCI_IMAGE_ARCH ?= "${TARGET_ARCH}"
+OCI_IMAGE_ARCH[doc] = "Architecture under any name that Yocto, uname or Go has for it; the image carries Go's."
+OCI_IMAGE_SUBARCH ?= "${@oci_rs_subarch(d)}"
+OCI_IMAGE_SUBARCH[doc] = "Variant of the architecture: v5, v6, v7 or v8 of arm, v8 of arm64; empty for none. From TUNE_FEATURES, for 32-bit arm."
+OCI_IMAGE_OS ?= "linux"
+OCI_IMAGE_OS[doc] = "Operating system under Go's name."
+
+#
+# What the container does
+#
+OCI_IMAGE_ENTRYPOINT ?= "${@'' if d.getVar('OCI_IMAGE_CMD') is not None or d.getVar('OCI_BASE_IMAGE') else 'sh'}"
+OCI_IMAGE_ENTRYPOINT[doc] = "List: the program and first arguments that always run; sh, unless OCI_IMAGE_CMD or OCI_BASE_IMAGE is set."
+OCI_IMAGE_ENTRYPOINT_ARGS ?= ""
+OCI_IMAGE_ENTRYPOINT_ARGS[doc] = "List: arguments that whoever runs the container can replace; not used when OCI_IMAGE_CMD is set."
+# OCI_IMAGE_CMD has no default: unset and empty are not the same.
+OCI_IMAGE_CMD[doc] = "List: the command, or the entrypoint's arguments, that whoever runs the container can replace; set and empty means none."
+# A hash of an empty variable is that of an unset one; this tells them apart.
+OCI_IMAGE_CMD[vardepvalue] = "${@repr(d.getVar('OCI_IMAGE_CMD'))}"
+OCI_IMAGE_WORKINGDIR ?= ""
+OCI_IMAGE_WORKINGDIR[doc] = "Directory in which the container starts."
+OCI_IMAGE_STOPSIGNAL ?= ""
+OCI_IMAGE_STOPSIGNAL[doc] = "Signal that asks the container to end, for example SIGTERM."
+OCI_IMAGE_RUNTIME_UID ?= ""
+OCI_IMAGE_RUNTIME_UID[doc] = "User that the container runs as: uid, uid:gid, name or name:group."
+OCI_IMAGE_PORTS ?= ""
+OCI_IMAGE_PORTS[doc] = "List: ports to expose, each PORT, PORT/tcp, PORT/udp or PORT/sctp."
+OCI_IMAGE_VOLUMES ?= ""
+OCI_IMAGE_VOLUMES[doc] = "List: absolute paths that hold data of the container."
+OCI_IMAGE_ENV_VARS ?= ""
+OCI_IMAGE_ENV_VARS[doc] = "List and varflags: environment variables, KEY=VALUE."
+
+#
+# What the image says about itself
+#
+OCI_IMAGE_AUTHOR ?= "${PATCH_GIT_USER_NAME}"
+OCI_IMAGE_AUTHOR[doc] = "Author's name."
+OCI_IMAGE_AUTHOR_EMAIL ?= "${PATCH_GIT_USER_EMAIL}"
+OCI_IMAGE_AUTHOR_EMAIL[doc] = "Author's e-mail address."
+OCI_IMAGE_LABELS ?= ""
+OCI_IMAGE_LABELS[doc] = "List and varflags: labels, KEY=VALUE; a KEY that starts with a dot gets org.opencontainers.image in front."
+OCI_IMAGE_ANNOTATIONS ?= ""
+OCI_IMAGE_ANNOTATIONS[doc] = "List and varflags: annotations of the manifest and of its entry in the index, KEY=VALUE."
+OCI_IMAGE_AUTO_LABELS ?= "1"
+OCI_IMAGE_AUTO_LABELS[doc] = "Whether labels that say where the image comes from are added."
+OCI_IMAGE_REVISION ?= ""
+OCI_IMAGE_REVISION[doc] = "Label org.opencontainers.image.revision; empty for the commit that TOPDIR's git repository has checked out, none for no label."
+OCI_IMAGE_BRANCH ?= ""
+OCI_IMAGE_BRANCH[doc] = "Label org.opencontainers.image.ref.name; empty for the branch that TOPDIR's git repository has checked out, none for no label."
+OCI_IMAGE_BUILD_DATE ?= ""
+OCI_IMAGE_BUILD_DATE[doc] = "Label org.opencontainers.image.created; empty for the time that all files of the image have, none for no label."
+
+#
+# How the image is written
+#
+OCI_IMAGE_TAR_OUTPUT ?= "true"
+OCI_IMAGE_TAR_OUTPUT[doc] = "Archives beside the layout directory: true for both, oci or dir for one of them, empty or false for none."
+OCI_LAYER_COMPRESSION ?= "gzip"
+OCI_LAYER_COMPRESSION[doc] = "Compression of the layers: gzip, zstd or none."
+OCI_LAYER_COMPRESSION_LEVEL ?= ""
+OCI_LAYER_COMPRESSION_LEVEL[doc] = "Level of the compression on its own scale, gzip 1 to 12, zstd 1 to 22; empty for a good one."
+OCI_THREADS ?= "${BB_NUMBER_THREADS}"
+OCI_THREADS[doc] = "Threads that pack the image; never changes a byte of it."
+
+#
+# Layers: so far every image has one. Any other value stops the task.
+#
+OCI_LAYER_MODE ?= "single"
+OCI_LAYER_MODE[doc] = "How the root filesystem is split into layers: single."
+OCI_LAYERS ?= ""
+OCI_LAYERS[doc] = "Layers of the mode multi; not supported yet."
+OCI_LAYER_MAX ?= "64"
+OCI_LAYER_MAX[doc] = "Most layers of the mode auto; not supported yet."
+OCI_BASE_IMAGE ?= ""
+OCI_BASE_IMAGE[doc] = "Image to build upon; not supported yet."
+OCI_BASE_IMAGE_TAG ?= "latest"
+OCI_BASE_IMAGE_TAG[doc] = "Tag of the image to build upon; not supported yet."
+OCI_BASE_MODE ?= "overlay"
+OCI_BASE_MODE[doc] = "Whether files of the base image that are not in the root filesystem stay; not supported yet."
+
+# Varflags that are BitBake's own; all others of OCI_IMAGE_LABELS, OCI_IMAGE_ENV_VARS and OCI_IMAGE_ANNOTATIONS are entries.
+OCI_RESERVED_VARFLAGS = "doc export func python type unexport vardeps vardepsexclude vardepvalue vardepvalueexclude"
+
+def oci_rs_subarch(d):
+    """The variant that TUNE_FEATURES names; only 32-bit arm has one."""
+    if d.getVar('TARGET_ARCH') != 'arm':
+        return ''
+    features = (d.getVar('TUNE_FEATURES') or '').split()
+    return next((v for v in ('v8', 'v7', 'v6', 'v5') if any(f.startswith('arm' + v) for f in features)), '')
+
+def oci_rs_entry_varflags(d):
+    """The varflags that are entries, in the form in which vardeps names them."""
+    reserved = d.getVar('OCI_RESERVED_VARFLAGS').split()
+    return ' '.join('%s[%s]' % (variable, flag)
+                    for variable in ('OCI_IMAGE_LABELS', 'OCI_IMAGE_ENV_VARS', 'OCI_IMAGE_ANNOTATIONS')
+                    for flag in sorted(d.getVarFlags(variable) or ()) if flag not in reserved)
+
+#
+# The task. image.bbclass makes do_image_oci out of this text, and conversions after it. By then the image is there: the
+# function below ran before. What is left is that image.bbclass removes a layout that nobody asked to keep with a plain
+# `rm`, and a layout is a directory.
+#
+IMAGE_CMD:oci () {
+	rm () { command rm -r "$@"; }
+}
+
+do_image_oci[prefuncs] += "oci_rs_build_image"
+do_image_oci[depends] += "${OCI_NATIVE_DEPENDS}"
+# The same for IMAGE_FSTYPES_DEBUGFS.
+do_image_debugfs_oci[prefuncs] += "oci_rs_build_debugfs_image"
+do_image_debugfs_oci[depends] += "${OCI_NATIVE_DEPENDS}"
+
+# Puts nativepython3 on PATH, for the case that the Python that runs bitbake can't load the engine.
+EXTRANATIVEPATH += "python3-native"
+
+# :append, because image_types.bbclass assigns, and may be inherited later. The same bytes for the same layout.
+CONVERSIONTYPES:append = " tar"
+CONVERSION_CMD:tar = "tar --sort=name --format=posix --pax-option=delete=atime,delete=ctime --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=u=rw,go=r,a+X -C ${IMAGE_NAME}.${type} -cf ${IMAGE_NAME}.${type}.tar ."
+
+python oci_rs_build_image () {
+    oci_rs_library(d).build_image(d)
+}
+
+python oci_rs_build_debugfs_image () {
+    # image.bbclass makes these changes in another function, which runs later than this one.
+    debug = bb.data.createCopy(d)
+    setup_debugfs_variables(debug)
+    oci_rs_library(d).build_image(debug, suffix='-dbg')
+}
+
+def oci_rs_library(d):
+    """The module image_oci_rs.bitbake, out of the native sysroot or else out of the Python that runs bitbake."""
+    import glob, sys
+    site_packages = sorted(glob.glob(d.expand('${STAGING_DIR_NATIVE}${prefix_native}/lib/python3*/site-packages')))
+    sys.path[:0] = site_packages
+    try:
+        import image_oci_rs.bitbake
+    except ImportError as error:
+        bb.fatal('The Python package image_oci_rs cannot be imported: %s. Either leave OCI_NATIVE_DEPENDS (now "%s") '
+                 'to its default, which builds it, or install it in the Python that runs bitbake: '
+                 '%s -m pip install image-oci-rs' % (error, d.getVar('OCI_NATIVE_DEPENDS'), sys.executable))
+    finally:
+        # Everything else in the sysroot was built for another Python.
+        del sys.path[:len(site_packages)]
+    return image_oci_rs.bitbake
+
+# BitBake can't see what the library reads; tests/bitbake compares these lists with what it does read.
+oci_rs_library[vardeps] = " \
+    IMAGE_BASENAME IMAGE_NAME IMAGE_ROOTFS IMGDEPLOYDIR PV REPRODUCIBLE_TIMESTAMP_ROOTFS SOURCE_DATE_EPOCH \
+    OCI_BASE_IMAGE OCI_BASE_IMAGE_TAG OCI_BASE_MODE OCI_IMAGE_ANNOTATIONS OCI_IMAGE_ARCH OCI_IMAGE_AUTHOR \
+    OCI_IMAGE_AUTHOR_EMAIL OCI_IMAGE_AUTO_LABELS OCI_IMAGE_BRANCH OCI_IMAGE_BUILD_DATE OCI_IMAGE_CMD \
+    OCI_IMAGE_ENTRYPOINT OCI_IMAGE_ENTRYPOINT_ARGS OCI_IMAGE_ENV_VARS OCI_IMAGE_LABELS OCI_IMAGE_NAME OCI_IMAGE_OS \
+    OCI_IMAGE_PORTS OCI_IMAGE_REVISION OCI_IMAGE_RUNTIME_UID OCI_IMAGE_STOPSIGNAL OCI_IMAGE_SUBARCH OCI_IMAGE_TAG \
+    OCI_IMAGE_TAR_OUTPUT OCI_IMAGE_VOLUMES OCI_IMAGE_WORKINGDIR OCI_LAYER_COMPRESSION OCI_LAYER_COMPRESSION_LEVEL \
+    OCI_LAYER_MAX OCI_LAYER_MODE OCI_LAYERS OCI_RESERVED_VARFLAGS \
+    ${@oci_rs_entry_varflags(d)} \
+"
+# Read too, but no byte of the image follows from their text.
+oci_rs_library[vardepsexclude] = " \
+    OCI_IMAGE_APP_RECIPE OCI_IMAGE_BACKEND OCI_LAYER_CACHE OCI_LAYER_CACHE_DIR OCI_THREADS PATH TOPDIR \
+"

@@ -1,0 +1,422 @@
+"""The datastore of a BitBake task in, an OCI image out.
+
+Called by classes/image-oci-rs.bbclass in the task do_image_oci; the only file that knows a BitBake
+variable's name. Whatever is wrong ends in `bb.fatal`, which names the variable or file it is about.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from subprocess import DEVNULL, run
+from typing import Any, Protocol
+
+import bb  # type: ignore[import-not-found,import-untyped,unused-ignore]
+import bb.progress  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+from .api import BuildResult, Progress, build
+from .errors import ImageError, SpecError
+from .other_python import build_in
+from .parsing import check_name, check_tag
+from .spec import (
+    Archive,
+    Compression,
+    Config,
+    ImageSpec,
+    Output,
+    Platform,
+    Source,
+    expand_label_key,
+    parse_created,
+    parse_key_value,
+    parse_reference,
+    split_words,
+)
+
+# Where the value of a field comes from, for messages.
+_VARIABLES: Mapping[str, str] = {
+    "sources.path": "IMAGE_ROOTFS",
+    "name": "OCI_IMAGE_NAME",
+    "tag": "OCI_IMAGE_TAG",
+    "platform.architecture": "OCI_IMAGE_ARCH",
+    "platform.os": "OCI_IMAGE_OS",
+    "platform.variant": "OCI_IMAGE_SUBARCH",
+    "config.user": "OCI_IMAGE_RUNTIME_UID",
+    "config.exposed_ports": "OCI_IMAGE_PORTS",
+    "config.env": "OCI_IMAGE_ENV_VARS",
+    "config.entrypoint": "OCI_IMAGE_ENTRYPOINT",
+    "config.cmd": "OCI_IMAGE_CMD",
+    "config.volumes": "OCI_IMAGE_VOLUMES",
+    "config.working_dir": "OCI_IMAGE_WORKINGDIR",
+    "config.labels": "OCI_IMAGE_LABELS",
+    "config.stop_signal": "OCI_IMAGE_STOPSIGNAL",
+    "author": "OCI_IMAGE_AUTHOR",
+    "annotations": "OCI_IMAGE_ANNOTATIONS",
+    "compression.algorithm": "OCI_LAYER_COMPRESSION",
+    "compression.level": "OCI_LAYER_COMPRESSION_LEVEL",
+    "output": "IMGDEPLOYDIR",
+    "threads": "OCI_THREADS",
+}
+
+# What these may be, if anything, until images of several layers are supported.
+_NOT_SUPPORTED_YET: Mapping[str, str] = {
+    "OCI_LAYER_MODE": "single",
+    "OCI_LAYERS": "",
+    "OCI_LAYER_MAX": "64",
+    "OCI_BASE_IMAGE": "",
+    "OCI_BASE_IMAGE_TAG": "latest",
+    "OCI_BASE_MODE": "overlay",
+}
+
+# Variables of image-oci.bbclass that choose between its engines, or that it does not use itself.
+_WITHOUT_MEANING = (
+    "OCI_IMAGE_APP_RECIPE",
+    "OCI_IMAGE_BACKEND",
+    "OCI_LAYER_CACHE",
+    "OCI_LAYER_CACHE_DIR",
+)
+
+# What BitBake gives a recipe that says nothing of its version.
+_DEFAULT_VERSION = "1.0"
+_FALSE_WORDS = ("", "0", "n", "no", "false")
+
+
+class Datastore(Protocol):
+    """What this module needs of BitBake's `d`."""
+
+    def getVar(self, name: str) -> Any:
+        """The expanded value of a variable, or None."""
+
+    def getVarFlag(self, name: str, flag: str) -> Any:
+        """The expanded value of a varflag, or None."""
+
+    def getVarFlags(self, name: str) -> Any:
+        """All varflags of a variable, or None."""
+
+
+def build_image(d: Datastore, suffix: str = "") -> None:
+    """Builds the image that the variables describe, and links to it; the work of a task.
+
+    Args:
+        d: The task's datastore.
+        suffix: What sets the image apart from the recipe's other one: "-dbg" in the task for the
+            root filesystem of debug files.
+
+    Raises:
+        bb.BBHandledException: Something is wrong; the log says what.
+    """
+    try:
+        for variable, supported in _NOT_SUPPORTED_YET.items():
+            _refuse_unless(d, variable, supported)
+        for variable in _WITHOUT_MEANING:
+            if d.getVar(variable):
+                bb.note(f"{variable} is set, and has no meaning for image-oci-rs")
+        outputs = Outputs.of(d, suffix)
+        spec = image_spec(d, outputs)
+        outputs.remove_stale()
+        result = _build(d, spec)
+        outputs.link()
+        _log(spec, result)
+    except SpecError as error:
+        bb.fatal(f"{_VARIABLES.get(error.field, error.field)}: {error.detail}")
+    except (ImageError, OSError) as error:
+        bb.fatal(str(error))
+
+
+def _refuse_unless(d: Datastore, variable: str, supported: str) -> None:
+    value = _Reader(d).text(variable)
+    if value and value != supported:
+        bb.fatal(
+            f'{variable} = "{value}" is not supported yet: every image has one layer, and no base'
+            f' image. Leave it at "{supported}".'
+        )
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Values of variables, in the forms in which people write them."""
+
+    d: Datastore
+
+    def text(self, variable: str) -> str:
+        return (self.d.getVar(variable) or "").strip()
+
+    def words(self, variable: str) -> tuple[str, ...]:
+        try:
+            return split_words(self.text(variable))
+        except SpecError as error:
+            raise SpecError(error.reason, variable, error.value) from None
+
+    def entries(self, variable: str) -> Iterator[tuple[str, str]]:
+        """KEY=VALUE words, then varflags in the order of their names, which hashes don't tell."""
+        for word in self.words(variable):
+            yield parse_key_value(word, variable)
+        reserved = self.text("OCI_RESERVED_VARFLAGS").split()
+        for flag in sorted(self.d.getVarFlags(variable) or ()):
+            if flag not in reserved:
+                yield flag, self.d.getVarFlag(variable, flag)
+
+    def number(self, variable: str) -> int | None:
+        return _number(self.text(variable), variable)
+
+    def switch(self, variable: str) -> bool:
+        try:
+            return bool(bb.utils.to_boolean(self.text(variable), False))
+        except ValueError:
+            text = self.text(variable)
+            raise SpecError("must be 1, yes or true, or 0, no or false", variable, text) from None
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the task writes into IMGDEPLOYDIR.
+
+    Attributes:
+        directory: IMGDEPLOYDIR.
+        base_name: IMAGE_BASENAME, with which the names of all images of the recipe start.
+        image_name: IMAGE_NAME.
+        link_name: The name that stays the same from build to build, of which others are made.
+        archives: Which archives are wanted: oci, oci-dir.
+        keeps_layout: Whether the layout stays when conversions of it are done.
+        suffix: "-dbg" in the task for the root filesystem of debug files.
+    """
+
+    directory: Path
+    base_name: str
+    image_name: str
+    link_name: str
+    archives: tuple[str, ...]
+    keeps_layout: bool
+    suffix: str
+
+    @classmethod
+    def of(cls, d: Datastore, suffix: str = "") -> Outputs:
+        """The outputs that the variables describe."""
+        read = _Reader(d)
+        base_name = read.text("IMAGE_BASENAME")
+        tag = re.sub("[:/]", "_", read.text("OCI_IMAGE_TAG"))
+        task = "do_image_debugfs_oci" if suffix else "do_image_oci"
+        return cls(
+            directory=Path(read.text("IMGDEPLOYDIR")),
+            base_name=base_name,
+            image_name=read.text("IMAGE_NAME"),
+            link_name=f"{base_name}{suffix}-{tag}-oci",
+            archives=_wanted_archives(read.text("OCI_IMAGE_TAR_OUTPUT")),
+            keeps_layout="oci" in (d.getVarFlag(task, "subimages") or "").split(),
+            suffix=suffix,
+        )
+
+    @property
+    def layout(self) -> str:
+        """The name of the layout directory."""
+        return f"{self.image_name}.oci"
+
+    def spec(self) -> Output:
+        """The outputs as the engine makes them."""
+        # IMAGE_NAME holds the time of the build, which must not get into an archive.
+        prefixes = {"oci": "", "oci-dir": self.link_name}
+        return Output(
+            layout=str(self.directory / self.layout),
+            archives=tuple(
+                Archive(str(self.directory / f"{self.image_name}-{kind}.tar"), prefixes[kind])
+                for kind in self.archives
+            ),
+        )
+
+    def link(self) -> None:
+        """Makes the links under the names that recipes and scripts know from image-oci.bbclass."""
+        links = {
+            f"{self.link_name.removesuffix('oci')}{kind}.tar": f"{self.image_name}-{kind}.tar"
+            for kind in self.archives
+        }
+        if self.keeps_layout:
+            links |= {f"{self.image_name}-oci": self.layout, self.link_name: self.layout}
+        for name, target in links.items():
+            if name != target:
+                (self.directory / name).symlink_to(target)
+
+    def remove_stale(self) -> None:
+        """Removes what an earlier or a failed run of this task left, under any IMAGE_NAME.
+
+        Only do_rootfs empties IMGDEPLOYDIR, and everything in it is deployed.
+        """
+        for path in sorted(self.directory.iterdir()):
+            if self._is_stale(os.readlink(path) if path.is_symlink() else path.name):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+
+    def _is_stale(self, name: str) -> bool:
+        names = "|".join(map(re.escape, (self.image_name, self.base_name)))
+        endings = r"\.oci(?:\..+)?|-oci(?:(?:-dir)?\.tar)?"
+        match = re.fullmatch(rf"\.?((?:{names}).*?)(?:{endings})(?:\.partial)?", name)
+        if match is None:
+            return False
+        # The other of the two tasks may be running at the same time.
+        return match[1] == self.image_name or match[1].endswith("-dbg") == bool(self.suffix)
+
+
+def _wanted_archives(text: str) -> tuple[str, ...]:
+    words = text.lower().split()
+    if text.lower() in _FALSE_WORDS:
+        return ()
+    kinds = {"oci": "oci", "dir": "oci-dir"}
+    return tuple(kinds[kind] for kind in kinds if kind in words or not kinds.keys() >= set(words))
+
+
+def image_spec(d: Datastore, outputs: Outputs) -> ImageSpec:
+    """The build that the variables describe.
+
+    Raises:
+        SpecError: A value is wrong; `field` is a field of the specification, or a variable.
+    """
+    read = _Reader(d)
+    name, tag = _reference(read)
+    created = _created(read)
+    command = "OCI_IMAGE_ENTRYPOINT_ARGS" if d.getVar("OCI_IMAGE_CMD") is None else "OCI_IMAGE_CMD"
+    labels = (_automatic_labels(read, created) if read.switch("OCI_IMAGE_AUTO_LABELS") else {}) | {
+        expand_label_key(key): value for key, value in read.entries("OCI_IMAGE_LABELS")
+    }
+    return ImageSpec(
+        sources=(Source(read.text("IMAGE_ROOTFS")),),
+        name=name + outputs.suffix,
+        tag=tag,
+        platform=Platform.from_names(
+            read.text("OCI_IMAGE_ARCH"),
+            read.text("OCI_IMAGE_OS"),
+            read.text("OCI_IMAGE_SUBARCH") or None,
+        ),
+        config=Config(
+            user=read.text("OCI_IMAGE_RUNTIME_UID") or None,
+            exposed_ports=read.words("OCI_IMAGE_PORTS"),
+            env=tuple(f"{key}={value}" for key, value in read.entries("OCI_IMAGE_ENV_VARS")),
+            entrypoint=read.words("OCI_IMAGE_ENTRYPOINT"),
+            cmd=read.words(command),
+            volumes=read.words("OCI_IMAGE_VOLUMES"),
+            working_dir=read.text("OCI_IMAGE_WORKINGDIR") or None,
+            labels=labels,
+            stop_signal=read.text("OCI_IMAGE_STOPSIGNAL") or None,
+        ),
+        author=_author(read),
+        created=created,
+        annotations=dict(read.entries("OCI_IMAGE_ANNOTATIONS")),
+        compression=Compression(
+            read.text("OCI_LAYER_COMPRESSION"), read.number("OCI_LAYER_COMPRESSION_LEVEL")
+        ),
+        output=outputs.spec(),
+        threads=read.number("OCI_THREADS"),
+    )
+
+
+def _reference(read: _Reader) -> tuple[str, str]:
+    tag = read.text("OCI_IMAGE_TAG")
+    if ":" not in tag:
+        return check_name(read.text("OCI_IMAGE_NAME")), check_tag(tag)
+    try:
+        return parse_reference(tag)
+    except SpecError as error:
+        raise SpecError(error.reason, "OCI_IMAGE_TAG", error.value) from None
+
+
+def _number(text: str, variable: str) -> int | None:
+    if text and re.fullmatch("[0-9]+", text) is None:
+        raise SpecError("must be a whole number", variable, text)
+    return int(text) if text else None
+
+
+def _author(read: _Reader) -> str | None:
+    email = read.text("OCI_IMAGE_AUTHOR_EMAIL")
+    parts = (read.text("OCI_IMAGE_AUTHOR"), f"<{email}>" if email else "")
+    return " ".join(filter(None, parts)) or None
+
+
+def _created(read: _Reader) -> int | None:
+    """The one time of the image: that of the root filesystem's files, else the task's."""
+    for variable in ("REPRODUCIBLE_TIMESTAMP_ROOTFS", "SOURCE_DATE_EPOCH"):
+        seconds = read.number(variable)
+        if seconds is not None:
+            return seconds
+    return _number(os.environ.get("SOURCE_DATE_EPOCH", ""), "SOURCE_DATE_EPOCH")
+
+
+def _automatic_labels(read: _Reader, created: int | None) -> dict[str, str]:
+    """Labels that say where the image comes from, under the names of image-oci.bbclass."""
+    date = read.text("OCI_IMAGE_BUILD_DATE")
+    if date != "none":
+        try:
+            created = parse_created(date) if date else created
+        except SpecError as error:
+            raise SpecError(error.reason, "OCI_IMAGE_BUILD_DATE", date) from None
+    version = read.text("PV")
+    top = read.text("TOPDIR")
+    labels = {
+        "revision": read.text("OCI_IMAGE_REVISION") or _git(top, "rev-parse", "--verify", "HEAD"),
+        "ref.name": read.text("OCI_IMAGE_BRANCH") or _git(top, "symbolic-ref", "--short", "HEAD"),
+        "created": "none" if date == "none" or created is None else _rfc_3339(created),
+        "version": "" if version == _DEFAULT_VERSION else version,
+    }
+    return {
+        f"org.opencontainers.image.{key}": value
+        for key, value in labels.items()
+        if value not in ("", "none")
+    }
+
+
+def _rfc_3339(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _git(directory: str, *arguments: str) -> str:
+    """What git says of a directory; nothing where there is no git, repository, commit or branch."""
+    # pseudo makes this process look like root, to whom git refuses other users' repositories.
+    environment = {**os.environ, "PSEUDO_UNLOAD": "1"}
+    command = ["git", "-C", directory, *arguments]
+    try:
+        done = run(command, stdin=DEVNULL, capture_output=True, text=True, env=environment)
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _build(d: Datastore, spec: ImageSpec) -> BuildResult:
+    """Runs the engine in this process, or where that can't load it in BitBake's own Python."""
+    bar = bb.progress.ProgressHandler(d)
+
+    def show(progress: Progress) -> None:
+        fraction = progress.fraction
+        # Less than zero draws a bar that says that something is going on.
+        bar.update(-progress.entries if fraction is None else int(100 * fraction))
+
+    try:
+        return build(spec, show)
+    except ImportError as error:
+        python = shutil.which("nativepython3", path=d.getVar("PATH"))
+        if python is None:
+            message = f"The engine can't be loaded here, and there is no nativepython3: {error}"
+            raise ImageError(message) from error
+        bb.note(f"The engine can't be loaded here, so it runs in {python}: {error}")
+        return build_in(python, spec, log=bb.note)
+
+
+def _log(spec: ImageSpec, result: BuildResult) -> None:
+    entries = sum(layer.entries for layer in result.layers)
+    bb.note(
+        f"{result.name}: {entries} entries, {result.content_bytes} bytes of content, out of"
+        f" {spec.sources[0].path} in {result.seconds:.2f} s"
+    )
+    bb.note(f"manifest {result.manifest.digest}, config {result.config.digest}")
+    for layer in result.layers:
+        bb.note(
+            f"layer {layer.digest}: {layer.entries} entries, {layer.size} bytes;"
+            f" uncompressed {layer.diff_id}: {layer.uncompressed_size} bytes"
+        )
+    for path in spec.output.paths:
+        bb.note(f"wrote {path}")
+    for note in result.notes:
+        bb.note(note)

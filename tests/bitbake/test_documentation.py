@@ -1,0 +1,62 @@
+"""docs/variables.md says of every variable what the class says."""
+
+from __future__ import annotations
+
+import re
+
+from bitbake_harness.kit import REPOSITORY, Kit
+
+TEXT = REPOSITORY / "docs/variables.md"
+CLASS = REPOSITORY / "classes/image-oci-rs.bbclass"
+
+
+def test_every_variable_is_documented_with_its_default(kit: Kit) -> None:
+    d = kit.build_directory("inherit image image-oci-rs\n").parse()
+    declared = {}
+    for name in d:
+        meaning = d.getVarFlag(name, "doc")
+        if name.startswith("OCI_") and meaning:
+            default = default_in_words(d.getVar(name, False))
+            declared[name] = f"| `{name}` | {default} | {meaning} |"
+    lines = TEXT.read_text().splitlines()
+    documented = {line.split("`")[1]: line for line in lines if line.startswith("| `OCI_")}
+    assert documented == declared
+
+
+def default_in_words(text: str | None) -> str:
+    if text is None:
+        return "unset"
+    if text.startswith("${@"):
+        return "computed"
+    return f"`{text}`" if text else "empty"
+
+
+# The list of BitBake's own varflags, and what image-oci.bbclass has and this class no use for.
+NOT_FOR_USERS = {
+    "OCI_RESERVED_VARFLAGS",
+    "OCI_IMAGE_APP_RECIPE",
+    "OCI_IMAGE_BACKEND",
+    "OCI_LAYER_CACHE",
+    "OCI_LAYER_CACHE_DIR",
+}
+
+
+def test_every_variable_of_the_class_has_a_default_and_a_text(kit: Kit) -> None:
+    text = CLASS.read_text()
+    named = set(re.findall(r"\bOCI_[A-Z_]+", text)) - NOT_FOR_USERS
+    assert set(re.findall(r"^(OCI_\w+)\[doc\] = ", text, re.MULTILINE)) == named
+    assert set(re.findall(r"^(OCI_\w+) \?= ", text, re.MULTILINE)) == named - {"OCI_IMAGE_CMD"}
+
+
+def test_every_variable_of_the_image_oci_class_is_here() -> None:
+    # From meta-virtualization's image-oci.bbclass, without NOT_FOR_USERS.
+    old = """
+        OCI_BASE_IMAGE OCI_BASE_IMAGE_TAG OCI_IMAGE_ARCH OCI_IMAGE_AUTHOR
+        OCI_IMAGE_AUTHOR_EMAIL OCI_IMAGE_AUTO_LABELS OCI_IMAGE_BRANCH OCI_IMAGE_BUILD_DATE
+        OCI_IMAGE_CMD OCI_IMAGE_ENTRYPOINT OCI_IMAGE_ENTRYPOINT_ARGS OCI_IMAGE_ENV_VARS
+        OCI_IMAGE_LABELS OCI_IMAGE_PORTS OCI_IMAGE_REVISION OCI_IMAGE_RUNTIME_UID
+        OCI_IMAGE_STOPSIGNAL OCI_IMAGE_SUBARCH OCI_IMAGE_TAG OCI_IMAGE_TAR_OUTPUT
+        OCI_IMAGE_WORKINGDIR OCI_LAYERS OCI_LAYER_MODE
+    """
+    documented = TEXT.read_text()
+    assert [name for name in old.split() if f"| `{name}` |" not in documented] == []

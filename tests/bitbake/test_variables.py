@@ -1,0 +1,431 @@
+"""What variables and varflags mean, and what is said of wrong ones."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import bb
+import pytest
+from bitbake_harness.build_directory import BuildDirectory
+from image_recipe import layout_json
+
+from image_oci_rs.bitbake import Outputs, build_image, image_spec
+
+SmallImage = Callable[..., BuildDirectory]
+
+
+def spec_of(build: BuildDirectory) -> dict[str, Any]:
+    d = build.parse()
+    return image_spec(d, Outputs.of(d)).to_json()
+
+
+# Lines of a recipe, then what they make of fields of the build.
+MEANINGS: list[tuple[str, dict[str, Any]]] = [
+    # The same in the newer image-oci.bbclass: a shell, until somebody says otherwise.
+    ("", {"config.entrypoint": ["sh"], "config.cmd": [], "name": "app", "tag": "latest"}),
+    ('OCI_IMAGE_CMD = "/bin/app"', {"config.entrypoint": [], "config.cmd": ["/bin/app"]}),
+    ('OCI_IMAGE_CMD = ""', {"config.entrypoint": [], "config.cmd": []}),
+    (
+        'OCI_IMAGE_ENTRYPOINT_ARGS = "-c env"',
+        {"config.entrypoint": ["sh"], "config.cmd": ["-c", "env"]},
+    ),
+    ('OCI_IMAGE_ENTRYPOINT_ARGS = "-c env"\nOCI_IMAGE_CMD = ""', {"config.cmd": []}),
+    (
+        'OCI_IMAGE_ENTRYPOINT = "/usr/bin/catatonit --"',
+        {"config.entrypoint": ["/usr/bin/catatonit", "--"]},
+    ),
+    (
+        """OCI_IMAGE_CMD = "/bin/sh -c 'echo Hello from layered container'\"""",
+        {"config.cmd": ["/bin/sh", "-c", "echo Hello from layered container"]},
+    ),
+    # Environment variables.
+    ('OCI_IMAGE_ENV_VARS += "GST_DEBUG="*:3""', {"config.env": ["GST_DEBUG=*:3"]}),
+    ("""OCI_IMAGE_ENV_VARS = 'GST_DEBUG="*:3"'""", {"config.env": ["GST_DEBUG=*:3"]}),
+    (
+        """OCI_IMAGE_ENV_VARS = '"PATH=/usr/local/bin:/usr/bin"'""",
+        {"config.env": ["PATH=/usr/local/bin:/usr/bin"]},
+    ),
+    (
+        """OCI_IMAGE_ENV_VARS = 'PATH="/usr/local/bin:/usr/bin"'""",
+        {"config.env": ["PATH=/usr/local/bin:/usr/bin"]},
+    ),
+    (
+        'OCI_IMAGE_ENV_VARS = "CAN=cansim \\\n    ADDR=a:55555 \\\n"',
+        {"config.env": ["CAN=cansim", "ADDR=a:55555"]},
+    ),
+    ("OCI_IMAGE_ENV_VARS = \"EMPTY= ALSO=''\"", {"config.env": ["EMPTY=", "ALSO="]}),
+    ('OCI_IMAGE_ENV_VARS = "A=b=c==d"', {"config.env": ["A=b=c==d"]}),
+    (
+        """OCI_IMAGE_ENV_VARS = "A='$HOME' B=$1 C='${@1+1}'\"""",
+        {"config.env": ["A=$HOME", "B=$1", "C=2"]},
+    ),
+    (
+        r"""OCI_IMAGE_ENV_VARS = "A='\n\\' B=\\ C=\ d" """.rstrip(),
+        {"config.env": ["A=\\n\\\\", "B=\\", "C= d"]},
+    ),
+    (
+        "OCI_IMAGE_ENV_VARS = \"A='tab\there' B='${@'new\\nline'}'\"",
+        {"config.env": ["A=tab\there", "B=new\nline"]},
+    ),
+    ('OCI_IMAGE_ENV_VARS = "STRASSE=Straße SNOW=☃"', {"config.env": ["STRASSE=Straße", "SNOW=☃"]}),
+    ('OCI_IMAGE_ENV_VARS = "A=1 B=2 A=3"', {"config.env": ["A=3", "B=2"]}),
+    (
+        'OCI_IMAGE_ENV_VARS = "B=1 A=1"\nOCI_IMAGE_ENV_VARS[Z] = "z"\nOCI_IMAGE_ENV_VARS[A] = "2"',
+        {"config.env": ["B=1", "A=2", "Z=z"]},
+    ),
+    (
+        'OCI_IMAGE_ENV_VARS[GST_DEBUG] = "*:3 and a space"',
+        {"config.env": ["GST_DEBUG=*:3 and a space"]},
+    ),
+    # Labels and annotations.
+    (
+        "OCI_IMAGE_LABELS = \".title=App maintainer=me 'with space=two words'\"",
+        {
+            "config.labels": {
+                "org.opencontainers.image.title": "App",
+                "maintainer": "me",
+                "with space": "two words",
+            }
+        },
+    ),
+    (
+        'OCI_IMAGE_LABELS[.title] = "An app"',
+        {"config.labels": {"org.opencontainers.image.title": "An app"}},
+    ),
+    (
+        'OCI_IMAGE_LABELS = "a=1"\nOCI_IMAGE_LABELS[a] = "2"\nOCI_IMAGE_LABELS[doc] = "no label"',
+        {"config.labels": {"a": "2"}},
+    ),
+    (
+        'export OCI_IMAGE_LABELS = "a=1"\nOCI_IMAGE_LABELS[type] = "list"',
+        {"config.labels": {"a": "1"}},
+    ),
+    (
+        'OCI_IMAGE_ANNOTATIONS = "a=1 \'b=2 3\'"\nOCI_IMAGE_ANNOTATIONS[c.d/e] = ""',
+        {"annotations": {"a": "1", "b": "2 3", "c.d/e": ""}},
+    ),
+    # The other lists.
+    (
+        'OCI_IMAGE_PORTS = "80 5353/udp 80/tcp 9/sctp"',
+        {"config.exposed_ports": ["80/tcp", "5353/udp", "9/sctp"]},
+    ),
+    ("OCI_IMAGE_VOLUMES = \"/data '/my data'\"", {"config.volumes": ["/data", "/my data"]}),
+    # Single values.
+    ('OCI_IMAGE_RUNTIME_UID = "1000:1000"', {"config.user": "1000:1000"}),
+    ('OCI_IMAGE_WORKINGDIR = "/srv/my app"', {"config.working_dir": "/srv/my app"}),
+    ('OCI_IMAGE_STOPSIGNAL = "term"', {"config.stop_signal": "SIGTERM"}),
+    ("", {"config.user": None, "config.working_dir": None, "config.stop_signal": None}),
+    (
+        'OCI_IMAGE_NAME = "r.example:5000/team/app"',
+        {"name": "r.example:5000/team/app", "tag": "latest"},
+    ),
+    ('OCI_IMAGE_TAG = "seat-service:1.0"', {"name": "seat-service", "tag": "1.0"}),
+    ('OCI_IMAGE_TAG = "r.example:5000/seat:1.0"', {"name": "r.example:5000/seat", "tag": "1.0"}),
+    # Platform.
+    ("", {"platform": {"architecture": "amd64", "os": "linux", "variant": None}}),
+    (
+        'TARGET_ARCH = "arm"\nTUNE_FEATURES = "arm vfp armv7a thumb callconvention-hard"',
+        {"platform": {"architecture": "arm", "os": "linux", "variant": "v7"}},
+    ),
+    (
+        'TARGET_ARCH = "arm"\nTUNE_FEATURES = "arm armv5 thumb dsp"',
+        {"platform": {"architecture": "arm", "os": "linux", "variant": "v5"}},
+    ),
+    (
+        'TARGET_ARCH = "arm"\nTUNE_FEATURES = "arm armv6 vfp"',
+        {"platform": {"architecture": "arm", "os": "linux", "variant": "v6"}},
+    ),
+    (
+        'TARGET_ARCH = "aarch64"\nTUNE_FEATURES = "aarch64 armv8a crc cortexa53"',
+        {"platform": {"architecture": "arm64", "os": "linux", "variant": None}},
+    ),
+    (
+        'OCI_IMAGE_ARCH = "aarch64"\nOCI_IMAGE_SUBARCH = "v8"\nOCI_IMAGE_OS = "linux"',
+        {"platform": {"architecture": "arm64", "os": "linux", "variant": "v8"}},
+    ),
+    (
+        'TARGET_ARCH = "powerpc64le"',
+        {"platform": {"architecture": "ppc64le", "os": "linux", "variant": None}},
+    ),
+    # Author.
+    ("", {"author": "OpenEmbedded <oe.patch@oe>"}),
+    ('OCI_IMAGE_AUTHOR = "Ann"\nOCI_IMAGE_AUTHOR_EMAIL = ""', {"author": "Ann"}),
+    ('OCI_IMAGE_AUTHOR = ""\nOCI_IMAGE_AUTHOR_EMAIL = "a@b"', {"author": "<a@b>"}),
+    ('OCI_IMAGE_AUTHOR = ""\nOCI_IMAGE_AUTHOR_EMAIL = ""', {"author": None}),
+    # Compression, threads and time.
+    ("", {"compression": {"algorithm": "gzip", "level": None}, "threads": 2}),
+    (
+        'OCI_LAYER_COMPRESSION = "zstd"\nOCI_LAYER_COMPRESSION_LEVEL = "19"\nOCI_THREADS = "5"',
+        {"compression": {"algorithm": "zstd", "level": 19}, "threads": 5},
+    ),
+    ('OCI_THREADS = ""', {"threads": None}),
+    ("", {"created": 1520598896}),
+    ('REPRODUCIBLE_TIMESTAMP_ROOTFS = ""\nSOURCE_DATE_EPOCH = "77"', {"created": 77}),
+    ('REPRODUCIBLE_TIMESTAMP_ROOTFS = "0"\nSOURCE_DATE_EPOCH = "77"', {"created": 0}),
+]
+
+
+@pytest.mark.parametrize(
+    ("lines", "meaning"), MEANINGS, ids=[lines or "nothing" for lines, _ in MEANINGS]
+)
+def test_meaning(small_image: SmallImage, lines: str, meaning: dict[str, Any]) -> None:
+    spec = spec_of(small_image(lines))
+    for field, expected in meaning.items():
+        value: Any = spec
+        for key in field.split("."):
+            value = value[key]
+        assert value == expected
+        # Equal dictionaries may differ in what order they have; no order here is by chance.
+        assert json.dumps(value) == json.dumps(expected)
+
+
+AWKWARD = 'It\'s "quoted", $HOME, `id`, $(id), \\ and \\n; * ? [a] {b} # = & | < > ~ ! \t ☃ \u00e9'
+
+
+@pytest.mark.parametrize(
+    "variable", ["OCI_IMAGE_LABELS", "OCI_IMAGE_ENV_VARS", "OCI_IMAGE_ANNOTATIONS"]
+)
+def test_varflag_is_taken_byte_for_byte(small_image: SmallImage, variable: str) -> None:
+    spec = spec_of(
+        small_image(
+            f'{variable}[a-b_c+d.e/f] = " {AWKWARD} "', f'{variable}[two] = "${{@"1\\n2"}}"'
+        )
+    )
+
+    entries = {
+        "OCI_IMAGE_LABELS": spec["config"]["labels"],
+        "OCI_IMAGE_ENV_VARS": dict(word.split("=", 1) for word in spec["config"]["env"]),
+        "OCI_IMAGE_ANNOTATIONS": spec["annotations"],
+    }
+    assert entries[variable] == {"a-b_c+d.e/f": f" {AWKWARD} ", "two": "1\n2"}
+
+
+def test_bitbake_itself_keeps_a_backslash_in_front_of_a_quote(small_image: SmallImage) -> None:
+    # So what a varflag takes byte for byte holds it; quotes inside a value need none.
+    build = small_image(
+        r'OCI_IMAGE_LABELS[a] = "Bob\'s \"best\" image"',
+        'OCI_IMAGE_LABELS[b] = "Bob\'s "best" image"',
+    )
+    assert spec_of(build)["config"]["labels"] == {
+        "a": r"Bob\'s \"best\" image",
+        "b": 'Bob\'s "best" image',
+    }
+
+
+def test_awkward_values_arrive_in_the_image(small_image: SmallImage) -> None:
+    build = small_image(
+        'OCI_IMAGE_ENV_VARS += "GST_DEBUG="*:3""',
+        """OCI_IMAGE_ENV_VARS:append = ' "PATH=/usr/local/bin:/usr/bin"'""",
+        f'OCI_IMAGE_ENV_VARS[AWKWARD] = "{AWKWARD}"',
+        'OCI_IMAGE_ENV_VARS[EMPTY] = ""',
+        'OCI_IMAGE_ENTRYPOINT = "/usr/bin/catatonit --"',
+        """OCI_IMAGE_CMD = "/bin/sh -c 'echo Hello from layered container'\"""",
+        f'OCI_IMAGE_LABELS[.title] = "{AWKWARD}"',
+        f'OCI_IMAGE_ANNOTATIONS[awkward] = "{AWKWARD}"',
+        'OCI_IMAGE_PORTS = "80 53/udp"',
+        'OCI_IMAGE_VOLUMES = "/data"',
+        'OCI_IMAGE_RUNTIME_UID = "5:6"',
+        'OCI_IMAGE_WORKINGDIR = "/bin"',
+        'OCI_IMAGE_STOPSIGNAL = "SIGRTMIN+3"',
+        'OCI_IMAGE_TAG = "1.0"',
+    )
+    outcome = build.run()
+    assert outcome.succeeded, outcome.output
+
+    index, manifest, config = layout_json(outcome.deployed / "app-1.0-oci")
+    assert config["config"] == {
+        "Env": ["GST_DEBUG=*:3", "PATH=/usr/local/bin:/usr/bin", f"AWKWARD={AWKWARD}", "EMPTY="],
+        "Entrypoint": ["/usr/bin/catatonit", "--"],
+        "Cmd": ["/bin/sh", "-c", "echo Hello from layered container"],
+        "Labels": {"org.opencontainers.image.title": AWKWARD},
+        "ExposedPorts": {"80/tcp": {}, "53/udp": {}},
+        "Volumes": {"/data": {}},
+        "User": "5:6",
+        "WorkingDir": "/bin",
+        "StopSignal": "SIGRTMIN+3",
+    }
+    assert manifest["annotations"]["awkward"] == AWKWARD
+    assert index["manifests"][0]["annotations"]["awkward"] == AWKWARD
+    assert (
+        index["manifests"][0]["annotations"]["io.containerd.image.name"]
+        == "docker.io/library/app:1.0"
+    )
+    assert (config["author"], config["created"]) == (
+        "OpenEmbedded <oe.patch@oe>",
+        "2018-03-09T12:34:56Z",
+    )
+
+
+# A line of a recipe; then what the message says: the variable, the wrong word, what would be right.
+MISTAKES = [
+    ('OCI_IMAGE_PORTS = "80 0"', "OCI_IMAGE_PORTS", "'0'", "1 to 65535"),
+    ('OCI_IMAGE_PORTS = "70000"', "OCI_IMAGE_PORTS", "'70000'", "1 to 65535"),
+    ('OCI_IMAGE_PORTS = "80/icmp"', "OCI_IMAGE_PORTS", "'80/icmp'", "PORT/udp"),
+    ('OCI_IMAGE_PORTS = "\'80"', "OCI_IMAGE_PORTS", "'80", "unbalanced quote"),
+    ('OCI_IMAGE_LABELS = "a=1 b"', "OCI_IMAGE_LABELS", "'b'", "KEY=VALUE"),
+    ('OCI_IMAGE_LABELS = "=b"', "OCI_IMAGE_LABELS", "'=b'", "KEY=VALUE"),
+    ('OCI_IMAGE_ANNOTATIONS = "b"', "OCI_IMAGE_ANNOTATIONS", "'b'", "KEY=VALUE"),
+    ('OCI_IMAGE_ENV_VARS = "A=1 B"', "OCI_IMAGE_ENV_VARS", "'B'", "KEY=VALUE"),
+    ('OCI_IMAGE_ENV_VARS = "A=\'b"', "OCI_IMAGE_ENV_VARS", "A='b", "unbalanced quote"),
+    ('OCI_IMAGE_ENTRYPOINT = "sh -c \'"', "OCI_IMAGE_ENTRYPOINT", "sh -c '", "unbalanced quote"),
+    ('OCI_IMAGE_CMD = "sh -c \'"', "OCI_IMAGE_CMD", "sh -c '", "unbalanced quote"),
+    (
+        'OCI_IMAGE_ENTRYPOINT_ARGS = "-c \'"',
+        "OCI_IMAGE_ENTRYPOINT_ARGS",
+        "-c '",
+        "unbalanced quote",
+    ),
+    ('OCI_IMAGE_VOLUMES = "data"', "OCI_IMAGE_VOLUMES", "'data'", "absolute path"),
+    ('OCI_IMAGE_WORKINGDIR = "srv"', "OCI_IMAGE_WORKINGDIR", "'srv'", "absolute path"),
+    ('OCI_IMAGE_STOPSIGNAL = "SIGSTOPP"', "OCI_IMAGE_STOPSIGNAL", "'SIGSTOPP'", "SIGTERM"),
+    ('OCI_IMAGE_RUNTIME_UID = "a:b:c"', "OCI_IMAGE_RUNTIME_UID", "'a:b:c'", "USER:GROUP"),
+    ('OCI_IMAGE_TAG = "a b"', "OCI_IMAGE_TAG", "'a b'", "letters, digits"),
+    ('OCI_IMAGE_TAG = ""', "OCI_IMAGE_TAG", "''", "1 to 128"),
+    ('OCI_IMAGE_TAG = "App:1"', "OCI_IMAGE_TAG", "'App'", "lower-case"),
+    ('OCI_IMAGE_NAME = "App"', "OCI_IMAGE_NAME", "'App'", "lower-case"),
+    ('OCI_IMAGE_ARCH = "x87"', "OCI_IMAGE_ARCH", "'x87'", "amd64"),
+    ('OCI_IMAGE_OS = "linus"', "OCI_IMAGE_OS", "'linus'", "linux"),
+    ('OCI_IMAGE_SUBARCH = "v7"', "OCI_IMAGE_SUBARCH", "'v7'", "amd64"),
+    ('OCI_LAYER_COMPRESSION = "lzma"', "OCI_LAYER_COMPRESSION", "'lzma'", "zstd"),
+    ('OCI_LAYER_COMPRESSION_LEVEL = "13"', "OCI_LAYER_COMPRESSION_LEVEL", "13", "1 to 12"),
+    (
+        'OCI_LAYER_COMPRESSION_LEVEL = "best"',
+        "OCI_LAYER_COMPRESSION_LEVEL",
+        "'best'",
+        "whole number",
+    ),
+    ('OCI_THREADS = "0"', "OCI_THREADS", "0", "1 to"),
+    ('OCI_THREADS = "many"', "OCI_THREADS", "'many'", "whole number"),
+    ('OCI_IMAGE_AUTO_LABELS = "perhaps"', "OCI_IMAGE_AUTO_LABELS", "'perhaps'", "yes"),
+    (
+        'OCI_IMAGE_AUTO_LABELS = "1"\nOCI_IMAGE_BUILD_DATE = "today"',
+        "OCI_IMAGE_BUILD_DATE",
+        "'today'",
+        "RFC 3339",
+    ),
+    (
+        'REPRODUCIBLE_TIMESTAMP_ROOTFS = "now"',
+        "REPRODUCIBLE_TIMESTAMP_ROOTFS",
+        "'now'",
+        "whole number",
+    ),
+    ('OCI_LAYER_MODE = "multi"', 'OCI_LAYER_MODE = "multi"', "not supported yet", '"single"'),
+    (
+        'OCI_LAYERS = "base:packages:busybox"',
+        "OCI_LAYERS",
+        "base:packages:busybox",
+        "not supported yet",
+    ),
+    ('OCI_LAYER_MAX = "9"', "OCI_LAYER_MAX", '"9"', "not supported yet"),
+    (
+        'OCI_BASE_IMAGE = "container-base"',
+        "OCI_BASE_IMAGE",
+        '"container-base"',
+        "not supported yet",
+    ),
+    ('OCI_BASE_IMAGE_TAG = "old"', "OCI_BASE_IMAGE_TAG", '"old"', "not supported yet"),
+    ('OCI_BASE_MODE = "exact"', "OCI_BASE_MODE", '"exact"', "not supported yet"),
+]
+
+
+@pytest.mark.parametrize(
+    ("line", "variable", "word", "right"), MISTAKES, ids=[mistake[0] for mistake in MISTAKES]
+)
+def test_mistake_stops_the_task(
+    small_image: SmallImage,
+    caplog: pytest.LogCaptureFixture,
+    line: str,
+    variable: str,
+    word: str,
+    right: str,
+) -> None:
+    d = small_image(line).parse()
+    with caplog.at_level(logging.ERROR), pytest.raises(bb.BBHandledException):
+        build_image(d)
+
+    (message,) = caplog.messages
+    assert message.startswith(variable), message
+    assert word in message
+    assert right in message
+
+
+def test_mistake_is_in_the_log_and_leaves_nothing(small_image: SmallImage) -> None:
+    build = small_image('OCI_IMAGE_LABELS = "a=1 b"')
+    outcome = build.run()
+
+    assert not outcome.succeeded
+    assert "ERROR: OCI_IMAGE_LABELS: must be KEY=VALUE (got 'b')" in outcome.log("do_image_oci")
+    assert list(build.images.iterdir()) == []
+
+
+REVISION = "org.opencontainers.image.revision"
+BRANCH = "org.opencontainers.image.ref.name"
+CREATED = "org.opencontainers.image.created"
+VERSION = "org.opencontainers.image.version"
+AUTOMATIC = [
+    ('PV = "2.1"', {CREATED: "2018-03-09T12:34:56Z", VERSION: "2.1"}),
+    ('PV = "1.0"', {CREATED: "2018-03-09T12:34:56Z"}),
+    ('OCI_IMAGE_BUILD_DATE = "2026-01-12T20:32:24+01:00"', {CREATED: "2026-01-12T19:32:24Z"}),
+    ('OCI_IMAGE_BUILD_DATE = "0"', {CREATED: "1970-01-01T00:00:00Z"}),
+    ('OCI_IMAGE_BUILD_DATE = "none"', {}),
+    (
+        'OCI_IMAGE_REVISION = "8a3f2b1"\nOCI_IMAGE_BRANCH = "main"\nOCI_IMAGE_BUILD_DATE = "none"',
+        {REVISION: "8a3f2b1", BRANCH: "main"},
+    ),
+    ('OCI_IMAGE_LABELS = ".created=yesterday"', {CREATED: "yesterday"}),
+    ('OCI_IMAGE_AUTO_LABELS = "0"\nPV = "2.1"\nOCI_IMAGE_REVISION = "8a3f2b1"', {}),
+]
+
+
+@pytest.mark.parametrize(("lines", "labels"), AUTOMATIC)
+def test_automatic_labels(small_image: SmallImage, lines: str, labels: dict[str, str]) -> None:
+    # The build directory is in no repository.
+    assert spec_of(small_image('OCI_IMAGE_AUTO_LABELS = "1"', lines))["config"]["labels"] == labels
+
+
+def test_no_time_is_no_label(small_image: SmallImage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    build = small_image(
+        'OCI_IMAGE_AUTO_LABELS = "1"',
+        'REPRODUCIBLE_TIMESTAMP_ROOTFS = ""',
+        'SOURCE_DATE_EPOCH = ""',
+    )
+    spec = spec_of(build)
+    assert (spec["created"], spec["config"]["labels"]) == (None, {})
+
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "77")
+    spec = spec_of(build)
+    assert (spec["created"], spec["config"]["labels"]) == (77, {CREATED: "1970-01-01T00:01:17Z"})
+
+
+def test_commit_and_branch_of_the_build_directory_are_labels(small_image: SmallImage) -> None:
+    build = small_image('OCI_IMAGE_AUTO_LABELS = "1"', 'OCI_IMAGE_BUILD_DATE = "none"')
+    git(build, "init", "--quiet", "--initial-branch=work/branch", "--template=")
+    git(build, "add", "conf")
+    git(build, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--message=first")
+    commit = git(build, "rev-parse", "HEAD")
+    labels = config_of(build)["Labels"]
+    assert labels == {REVISION: commit, BRANCH: "work/branch"}
+
+    git(build, "checkout", "--quiet", "--detach")
+    assert config_of(build)["Labels"] == {REVISION: commit}
+
+    recipe = build.recipe.read_text() + 'OCI_IMAGE_REVISION = "none"\n'
+    build.write(recipe)
+    assert "Labels" not in config_of(build)
+
+
+def git(build: BuildDirectory, *words: str) -> str:
+    """Runs git as the build user, to whom the repository belongs."""
+    command = [*build.kit.user.become, "git", "-C", str(build.top), *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def config_of(build: BuildDirectory) -> Any:
+    outcome = build.run()
+    assert outcome.succeeded, outcome.output
+    return layout_json(outcome.deployed / "app-latest-oci")[2]["config"]
