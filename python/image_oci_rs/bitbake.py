@@ -223,16 +223,14 @@ class Outputs:
         return Output(
             layout=str(self.directory / self.layout),
             archives=tuple(
-                Archive(str(self.directory / f"{self.image_name}-{kind}.tar"), prefixes[kind])
-                for kind in self.archives
+                Archive(str(self.directory / f"{self.image_name}-{kind}.tar"), prefixes[kind]) for kind in self.archives
             ),
         )
 
     def link(self) -> None:
         """Makes the links under the names that recipes and scripts know from image-oci.bbclass."""
         links = {
-            f"{self.link_name.removesuffix('oci')}{kind}.tar": f"{self.image_name}-{kind}.tar"
-            for kind in self.archives
+            f"{self.link_name.removesuffix('oci')}{kind}.tar": f"{self.image_name}-{kind}.tar" for kind in self.archives
         }
         if self.keeps_layout:
             links |= {f"{self.image_name}-oci": self.layout, self.link_name: self.layout}
@@ -306,9 +304,7 @@ def image_spec(d: Datastore, outputs: Outputs) -> ImageSpec:
         author=_author(read),
         created=created,
         annotations=dict(read.entries("OCI_IMAGE_ANNOTATIONS")),
-        compression=Compression(
-            read.text("OCI_LAYER_COMPRESSION"), read.number("OCI_LAYER_COMPRESSION_LEVEL")
-        ),
+        compression=Compression(read.text("OCI_LAYER_COMPRESSION"), read.number("OCI_LAYER_COMPRESSION_LEVEL")),
         output=outputs.spec(),
         threads=read.number("OCI_THREADS"),
     )
@@ -361,11 +357,7 @@ def _automatic_labels(read: _Reader, created: int | None) -> dict[str, str]:
         "created": "none" if date == "none" or created is None else _rfc_3339(created),
         "version": "" if version == _DEFAULT_VERSION else version,
     }
-    return {
-        f"org.opencontainers.image.{key}": value
-        for key, value in labels.items()
-        if value not in ("", "none")
-    }
+    return {f"org.opencontainers.image.{key}": value for key, value in labels.items() if value not in ("", "none")}
 
 
 def _rfc_3339(seconds: int) -> str:

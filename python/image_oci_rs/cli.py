@@ -136,8 +136,7 @@ class _Version(argparse.Action):
 def _parser() -> tuple[argparse.ArgumentParser, BuildOptions]:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
-        description="Turns a root filesystem into an OCI container image, every attribute of every "
-        "file kept.",
+        description="Turns a root filesystem into an OCI container image, every attribute of every file kept.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

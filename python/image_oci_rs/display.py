@@ -103,10 +103,7 @@ def build_text(result: BuildResult) -> str:
 def report_text(report: Report) -> str:
     """What checking an image has found, in one line."""
     if report.valid:
-        return (
-            f"{report.path}: valid; images: {report.images}, blobs: {report.blobs}, "
-            f"{size(report.bytes)}"
-        )
+        return f"{report.path}: valid; images: {report.images}, blobs: {report.blobs}, {size(report.bytes)}"
     return f"{report.path}: not valid; findings: {len(report.findings)}"
 
 

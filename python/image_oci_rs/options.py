@@ -37,14 +37,10 @@ class BuildOptions:
         self._long_names: dict[str, str] = {}
         self._label_of_field = dict(_POSITIONALS)
         parser.add_argument("rootfs", metavar="ROOTFS", nargs="?", help="directory or tar archive")
-        parser.add_argument(
-            "reference", metavar="NAME[:TAG]", nargs="?", help="what to write; the tag is latest"
-        )
+        parser.add_argument("reference", metavar="NAME[:TAG]", nargs="?", help="what to write; the tag is latest")
         self._add_sloci_options()
         self._add_further_options()
-        parser.add_argument(
-            "--spec", metavar="FILE", help="read the whole description as JSON instead; - is stdin"
-        )
+        parser.add_argument("--spec", metavar="FILE", help="read the whole description as JSON instead; - is stdin")
         self._long_names["--spec"] = "--spec"
 
     def _add(self, field: str, *names: str, **settings: Any) -> None:
@@ -204,9 +200,7 @@ class BuildOptions:
             self._parser.error(f"argument {label}: {error.detail}")
 
     def _spec_from_file(self, options: argparse.Namespace) -> ImageSpec:
-        given = [
-            label for dest, label in self._labels.items() if getattr(options, dest) is not None
-        ]
+        given = [label for dest, label in self._labels.items() if getattr(options, dest) is not None]
         if options.rootfs is not None:
             given.append("ROOTFS")
         if given:
@@ -235,10 +229,7 @@ def _spec(options: argparse.Namespace) -> ImageSpec:
         cmd=_words(options.cmd),
         volumes=tuple(options.volume or ()),
         working_dir=options.working_dir or None,
-        labels={
-            expand_label_key(key): value
-            for key, value in _pairs(options.label, "config.labels").items()
-        },
+        labels={expand_label_key(key): value for key, value in _pairs(options.label, "config.labels").items()},
         stop_signal=options.stop_signal or None,
     )
     platform = Platform.from_names(_architecture(options), _os(options), options.arch_variant)

@@ -41,9 +41,7 @@ _SIGNALS = frozenset(
 )
 _REAL_TIME_SIGNAL = re.compile(r"RTMIN\+([1-9]|1[0-5])|RTMAX-([1-9]|1[0-4])")
 _LAST_SIGNAL = 64
-_RFC_3339 = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.0+)?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII
-)
+_RFC_3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.0+)?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII)
 
 
 def check_text(value: object, field: str) -> str:
@@ -63,15 +61,11 @@ def check_text(value: object, field: str) -> str:
     if not isinstance(value, str):
         raise SpecError(f"must be text, not {type(value).__name__}", field, value)
     if "\0" in value:
-        raise SpecError(
-            "must not hold a NUL, which ends every text on its way to a program", field, value
-        )
+        raise SpecError("must not hold a NUL, which ends every text on its way to a program", field, value)
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise SpecError(
-            "must be UTF-8, which is all that an image's JSON can hold", field, value
-        ) from None
+        raise SpecError("must be UTF-8, which is all that an image's JSON can hold", field, value) from None
     return value
 
 
@@ -117,9 +111,7 @@ def split_words(text: str) -> tuple[str, ...]:
         piece = _WORD_PIECE.match(text, position)
         if piece is None:
             raise SpecError(_unfinished(text[position], position), "", text)
-        if (
-            piece["escaped"] != "\n"
-        ):  # An escaped line break continues the line and is nothing itself.
+        if piece["escaped"] != "\n":  # An escaped line break continues the line and is nothing itself.
             word = (word or "") + _piece_text(piece)
         position = piece.end()
     if word is not None:
@@ -183,9 +175,7 @@ def parse_port(word: str) -> str:
     field = "config.exposed_ports"
     match = _PORT.fullmatch(check_text(word, field))
     if match is None or not 1 <= int(match[1]) <= 65535:
-        raise SpecError(
-            "must be PORT, PORT/tcp, PORT/udp or PORT/sctp with a PORT from 1 to 65535", field, word
-        )
+        raise SpecError("must be PORT, PORT/tcp, PORT/udp or PORT/sctp with a PORT from 1 to 65535", field, word)
     return f"{int(match[1])}/{match[2] or 'tcp'}"
 
 
@@ -226,11 +216,7 @@ def check_name(name: str) -> str:
         components = components[1:]
     else:
         valid = True
-    if (
-        not valid
-        or not all(map(_NAME_COMPONENT.fullmatch, components))
-        or len(name) > _LONGEST_NAME
-    ):
+    if not valid or not all(map(_NAME_COMPONENT.fullmatch, components)) or len(name) > _LONGEST_NAME:
         raise SpecError(
             f"must be at most {_LONGEST_NAME} lower-case letters and digits, parted by '.', '_', "
             "'__' or '-', in components parted by '/', the first of which may be a registry's "
@@ -345,8 +331,7 @@ def parse_created(text: str) -> int:
         seconds += int(offset.total_seconds()) * (1 if match[7] == "-" else -1)
     except ValueError:
         raise SpecError(
-            "must be a whole second as RFC 3339 writes it, for example 2024-01-01T00:00:00Z, or "
-            "seconds since 1970",
+            "must be a whole second as RFC 3339 writes it, for example 2024-01-01T00:00:00Z, or seconds since 1970",
             "created",
             text,
         ) from None

@@ -17,8 +17,7 @@ _ARCHITECTURES = frozenset(
     " riscv64 s390 s390x sparc sparc64 wasm".split()
 )
 _OPERATING_SYSTEMS = frozenset(
-    "aix android darwin dragonfly freebsd illumos ios js linux netbsd openbsd plan9 solaris wasip1"
-    " windows".split()
+    "aix android darwin dragonfly freebsd illumos ios js linux netbsd openbsd plan9 solaris wasip1 windows".split()
 )
 
 # What others (Yocto's TARGET_ARCH, `uname -m`, GNU, Debian) call them. A pattern fits a whole name;
@@ -96,14 +95,10 @@ class Platform(Record):
             )
         pattern, words = _VARIANTS[self.architecture]
         if re.fullmatch(pattern, self.variant) is None:
-            raise SpecError(
-                f"must be {words} for {self.architecture}", "platform.variant", self.variant
-            )
+            raise SpecError(f"must be {words} for {self.architecture}", "platform.variant", self.variant)
 
     @classmethod
-    def from_names(
-        cls, architecture: str, os: str = "linux", variant: str | None = None
-    ) -> Platform:
+    def from_names(cls, architecture: str, os: str = "linux", variant: str | None = None) -> Platform:
         """The platform under any name that is in use for its architecture.
 
         Args:
@@ -130,9 +125,7 @@ class Platform(Record):
 def _go_name(architecture: str) -> str | None:
     if architecture in _ARCHITECTURES:
         return architecture
-    return next(
-        (name for pattern, name in _OTHER_NAMES if re.fullmatch(pattern, architecture)), None
-    )
+    return next((name for pattern, name in _OTHER_NAMES if re.fullmatch(pattern, architecture)), None)
 
 
 def _unknown(field: str, value: str, known: frozenset[str], meant: str | None = None) -> SpecError:

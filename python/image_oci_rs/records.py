@@ -77,11 +77,7 @@ class Record:
             if key not in known:
                 raise SpecError(_unknown_key(key, known), cls.json_path, key)
         for name, field in known.items():
-            if (
-                name not in document
-                and field.default is MISSING
-                and field.default_factory is MISSING
-            ):
+            if name not in document and field.default is MISSING and field.default_factory is MISSING:
                 at = f"{cls.json_path}.{name}" if cls.json_path else name
                 raise SpecError("must be given", at)
         return cls(**{key: cls._value(key, value) for key, value in document.items()})
@@ -90,11 +86,7 @@ class Record:
     def _value(cls, key: str, value: object) -> object:
         part = cls.json_parts.get(key)
         if part is not None:
-            return (
-                tuple(map(part.from_json, value))
-                if isinstance(value, list)
-                else part.from_json(value)
-            )
+            return tuple(map(part.from_json, value)) if isinstance(value, list) else part.from_json(value)
         return tuple(value) if isinstance(value, list) else value
 
     def dumps(self) -> str:
@@ -112,9 +104,7 @@ class Record:
             document = json.loads(text, object_pairs_hook=_object)
         except json.JSONDecodeError as error:
             near = text[max(0, error.pos - _CONTEXT) : error.pos + _CONTEXT]
-            raise SpecError(
-                f"must be JSON, but line {error.lineno}: {error.msg}", cls.json_path, near
-            ) from None
+            raise SpecError(f"must be JSON, but line {error.lineno}: {error.msg}", cls.json_path, near) from None
         return cls.from_json(document)
 
 
@@ -138,8 +128,4 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _unknown_key(key: str, known: Mapping[str, object]) -> str:
     near = difflib.get_close_matches(key, known, n=1)
-    return (
-        f"there is no such key; did you mean {near[0]!r}?"
-        if near
-        else f"must have no key but {', '.join(known)}"
-    )
+    return f"there is no such key; did you mean {near[0]!r}?" if near else f"must have no key but {', '.join(known)}"

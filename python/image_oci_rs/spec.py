@@ -123,10 +123,7 @@ class Config(Record):
         """Checks the values."""
         ports = map(parse_port, _texts(self.exposed_ports, "config.exposed_ports"))
         env = dict(parse_key_value(word, "config.env") for word in _texts(self.env, "config.env"))
-        volumes = (
-            check_absolute(path, "config.volumes")
-            for path in _texts(self.volumes, "config.volumes")
-        )
+        volumes = (check_absolute(path, "config.volumes") for path in _texts(self.volumes, "config.volumes"))
         _set(
             self,
             exposed_ports=tuple(dict.fromkeys(ports)),
@@ -324,9 +321,7 @@ class ImageSpec(Record):
                 )
         for pattern in self.exclude_xattrs:
             if _XATTR_PATTERN.fullmatch(pattern) is None:
-                raise SpecError(
-                    "must be a name, with '*' at its end or nowhere", "exclude_xattrs", pattern
-                )
+                raise SpecError("must be a name, with '*' at its end or nowhere", "exclude_xattrs", pattern)
         self._check_outputs_are_outside()
 
     def _check_outputs_are_outside(self) -> None:
@@ -359,11 +354,7 @@ def _lies_in(path: str, directory: str) -> bool:
 
 def _sequence(values: object, field: str) -> Sequence[object]:
     # A text is a sequence of letters, which nobody means.
-    if (
-        isinstance(values, (str, bytes))
-        or not isinstance(values, Iterable)
-        or isinstance(values, Mapping)
-    ):
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable) or isinstance(values, Mapping):
         raise SpecError("must be a list", field, values)
     return tuple(values)
 

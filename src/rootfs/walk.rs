@@ -146,7 +146,9 @@ impl Reader {
     }
 }
 fn kind_of(place: &Path, metadata: &std::fs::Metadata) -> Result<Kind> {
-    let device = || Device { major: libc::major(metadata.rdev()), minor: libc::minor(metadata.rdev()) };
+    // Linux's device numbers have 32 bits; pseudo extends the sign of large ones to 64.
+    let rdev = metadata.rdev() & 0xffff_ffff;
+    let device = || Device { major: libc::major(rdev), minor: libc::minor(rdev) };
     Ok(match metadata.mode() & libc::S_IFMT {
         libc::S_IFREG => Kind::File { size: metadata.size(), content: Content::Path(place.to_owned()) },
         libc::S_IFDIR => Kind::Directory,

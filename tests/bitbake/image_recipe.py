@@ -6,10 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-SMALL_ROOTFS = (
-    "mkdir -p bin dev; echo hello > bin/sh; chmod 4755 bin/sh; chown 5:6 bin/sh;"
-    " mknod dev/null c 1 3"
-)
+SMALL_ROOTFS = "mkdir -p bin dev; echo hello > bin/sh; chmod 4755 bin/sh; chown 5:6 bin/sh; mknod dev/null c 1 3"
 SMALL_IMAGE = f"""\
 inherit image image-oci-rs
 IMAGE_FSTYPES = "oci"

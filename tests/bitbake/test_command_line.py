@@ -65,15 +65,11 @@ def test_failing_task_fails_the_command(open_directory: Path) -> None:
 
 def harness(*words: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "bitbake_harness", *words]
-    return subprocess.run(
-        command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False
-    )
+    return subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("value", ["a'b", 'a"b', "a'b'c\"d", "", "a=b"])
-def test_assignment_is_read_as_it_was_meant(
-    value: str, small_image: Callable[..., BuildDirectory]
-) -> None:
+def test_assignment_is_read_as_it_was_meant(value: str, small_image: Callable[..., BuildDirectory]) -> None:
     assert small_image(assignment("SOME", value)).parse().getVar("SOME") == value
 
 

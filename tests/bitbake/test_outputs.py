@@ -49,9 +49,7 @@ def deployed(outcome: Outcome) -> dict[str, str]:
             return os.readlink(path)
         return "directory" if path.is_dir() else "file"
 
-    return {
-        path.name: kind(path) for path in outcome.deployed.iterdir() if path.name != "manifest.json"
-    }
+    return {path.name: kind(path) for path in outcome.deployed.iterdir() if path.name != "manifest.json"}
 
 
 def image_manifest(outcome: Outcome) -> list[str]:
@@ -149,9 +147,7 @@ def test_tar_output(kit: Kit, value: str, archives: tuple[str, ...]) -> None:
 
 def test_only_the_archives_asked_for_are_made_and_linked(kit: Kit) -> None:
     for value, kind in {"oci": "-oci.tar", "dir": "-oci-dir.tar"}.items():
-        outcome = build(
-            kit, "inherit image image-oci-rs", "oci", f'OCI_IMAGE_TAR_OUTPUT = "{value}"'
-        )
+        outcome = build(kit, "inherit image image-oci-rs", "oci", f'OCI_IMAGE_TAR_OUTPUT = "{value}"')
         assert deployed(outcome) == LAYOUT | {
             f"{NAME}{kind}": "file",
             f"app-latest{kind}": f"{NAME}{kind}",
@@ -171,9 +167,7 @@ def test_archives_hold_the_layout_at_the_top_and_below_a_directory_without_a_dat
 
 
 def test_defaults_ask_for_the_types_that_the_old_class_asked_for(kit: Kit) -> None:
-    recipe = (
-        f'inherit image image-oci-rs\nIMAGE_FSTYPES = "oci"\nROOTFS_COMMAND = "{SMALL_ROOTFS}"\n'
-    )
+    recipe = f'inherit image image-oci-rs\nIMAGE_FSTYPES = "oci"\nROOTFS_COMMAND = "{SMALL_ROOTFS}"\n'
     outcome = kit.build_directory(recipe, conf=CLOCK).run()
 
     assert outcome.succeeded, outcome.output
@@ -220,18 +214,14 @@ def rerun_of_the_task_alone(kit: Kit, *lines: str) -> tuple[BuildDirectory, Outc
     """do_image_oci again, an hour later and with lines added, on what an earlier build has left."""
     first = build(kit, "inherit image image-oci-rs", ALL_TYPES)
     directory = first.build
-    directory.write(
-        directory.recipe.read_text() + "\n".join(lines) + "\n", CLOCK.replace("030405", "040405")
-    )
+    directory.write(directory.recipe.read_text() + "\n".join(lines) + "\n", CLOCK.replace("030405", "040405"))
     outcome = directory.run("do_image_oci")
     assert outcome.succeeded, outcome.output
     return directory, outcome
 
 
 def test_rerun_leaves_nothing_of_the_earlier_run(kit: Kit) -> None:
-    directory, _ = rerun_of_the_task_alone(
-        kit, 'OCI_IMAGE_TAG = "new"', 'OCI_IMAGE_TAR_OUTPUT = "oci"'
-    )
+    directory, _ = rerun_of_the_task_alone(kit, 'OCI_IMAGE_TAG = "new"', 'OCI_IMAGE_TAR_OUTPUT = "oci"')
 
     new = NAME.replace("030405", "040405")
     conversions = [f".oci.{suffix}" for suffix in ("tar", "tar.gz", "tar.zst")]
@@ -261,9 +251,7 @@ def test_rebuild_gives_the_same_bytes(kit: Kit) -> None:
         suffix: (first.deployed / f"{NAME}{suffix}").read_bytes()
         for suffix in ("-oci.tar", "-oci-dir.tar", ".oci.tar", ".oci.tar.gz", ".oci.tar.zst")
     }
-    first.build.write(
-        first.build.recipe.read_text() + 'OCI_THREADS = "7"\n', CLOCK.replace("030405", "040405")
-    )
+    first.build.write(first.build.recipe.read_text() + 'OCI_THREADS = "7"\n', CLOCK.replace("030405", "040405"))
     assert first.build.run().succeeded
 
     new = NAME.replace("030405", "040405")
@@ -274,9 +262,7 @@ def test_rebuild_gives_the_same_bytes(kit: Kit) -> None:
 def test_name_without_a_date_that_is_the_name_of_a_link_too(kit: Kit) -> None:
     outcome = build(kit, "inherit image image-oci-rs", "oci", 'IMAGE_NAME = "app-latest"')
 
-    assert {
-        name: target for name, target in deployed(outcome).items() if name.startswith("app-latest")
-    } == {
+    assert {name: target for name, target in deployed(outcome).items() if name.startswith("app-latest")} == {
         "app-latest.oci": "directory",
         "app-latest-oci": "app-latest.oci",
         "app-latest-oci.tar": "file",
@@ -289,9 +275,7 @@ def test_layout_is_that_of_the_root_filesystem_under_pseudo(kit: Kit) -> None:
 
     _, manifest, _ = layout_json(outcome.deployed / f"{NAME}.oci")
     (layer,) = manifest["layers"]
-    with tarfile.open(
-        outcome.deployed / f"{NAME}.oci/blobs" / layer["digest"].replace(":", "/")
-    ) as archive:
+    with tarfile.open(outcome.deployed / f"{NAME}.oci/blobs" / layer["digest"].replace(":", "/")) as archive:
         entries = {
             member.name: (
                 member.uid,

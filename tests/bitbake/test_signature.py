@@ -143,9 +143,7 @@ def test_empty_command_is_not_an_unset_one(small_image: SmallImage) -> None:
         'DESCRIPTION = "Another one"',
     ],
 )
-def test_change_that_the_image_does_not_depend_on_leaves_the_hash(
-    small_image: SmallImage, line: str
-) -> None:
+def test_change_that_the_image_does_not_depend_on_leaves_the_hash(small_image: SmallImage, line: str) -> None:
     assert hash_of(small_image(*ENTRIES)) == hash_of(small_image(*ENTRIES, line))
 
 
@@ -160,9 +158,7 @@ def test_hash_is_the_same_in_another_build_directory_and_at_another_time(
 def test_image_of_debug_files_depends_on_the_same(small_image: SmallImage) -> None:
     debug = ('IMAGE_GEN_DEBUGFS = "1"', 'IMAGE_FSTYPES_DEBUGFS = "oci"')
     hashes = [
-        task_hashes(small_image(*debug, f'OCI_IMAGE_LABELS[a] = "{value}"').parse())[
-            "do_image_debugfs_oci"
-        ]
+        task_hashes(small_image(*debug, f'OCI_IMAGE_LABELS[a] = "{value}"').parse())["do_image_debugfs_oci"]
         for value in (1, 2)
     ]
     assert hashes[0] != hashes[1]

@@ -20,9 +20,7 @@ from rootfs_fixtures import attributes
 SmallImage = Callable[..., BuildDirectory]
 PATIENCE = 20.0
 # What importing a library fails with that was linked on a machine with a newer libc.
-NEWER_LIBC = (
-    "/lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.99' not found (required by _core.abi3.so)"
-)
+NEWER_LIBC = "/lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.99' not found (required by _core.abi3.so)"
 BROKEN_ENGINE = f"""\
 import os
 if "NATIVE_PYTHON" not in os.environ:
@@ -60,9 +58,7 @@ def digest(outcome: Outcome) -> Any:
 
 def test_log_names_what_was_packed(small_image: SmallImage) -> None:
     build = small_image('ROOTFS_COMMAND:append = "; python3 ${TOPDIR}/make_socket.py"')
-    (build.top / "make_socket.py").write_text(
-        "import socket; socket.socket(socket.AF_UNIX).bind('a-socket')\n"
-    )
+    (build.top / "make_socket.py").write_text("import socket; socket.socket(socket.AF_UNIX).bind('a-socket')\n")
     outcome = built(build)
 
     index, manifest, _ = layout_json(outcome.deployed / "app-latest-oci")
@@ -78,9 +74,7 @@ def test_log_names_what_was_packed(small_image: SmallImage) -> None:
 
 
 def test_progress_goes_to_the_user_interface(small_image: SmallImage) -> None:
-    outcome = built(
-        small_image('ROOTFS_COMMAND:append = "; truncate -s 300M big"', 'OCI_IMAGE_TAR_OUTPUT = ""')
-    )
+    outcome = built(small_image('ROOTFS_COMMAND:append = "; truncate -s 300M big"', 'OCI_IMAGE_TAR_OUTPUT = ""'))
 
     shown = [event["progress"] for event in outcome.events if event["event"] == "TaskProgress"]
     percent = [value for value in shown if value >= 0]
@@ -121,10 +115,7 @@ def test_no_package_at_all_says_what_to_do(small_image: SmallImage) -> None:
 
     assert not outcome.succeeded
     log = outcome.log("do_image_oci")
-    assert (
-        "ERROR: The Python package image_oci_rs cannot be imported: No module named 'image_oci_rs'."
-        in log
-    )
+    assert "ERROR: The Python package image_oci_rs cannot be imported: No module named 'image_oci_rs'." in log
     assert "OCI_NATIVE_DEPENDS" in log
     assert "-m pip install image-oci-rs" in log
 
@@ -157,17 +148,14 @@ def test_neither_engine_nor_nativepython3(broken_kit: Kit) -> None:
     outcome = build.run()
 
     assert not outcome.succeeded
-    assert (
-        f"ERROR: The engine can't be loaded here, and there is no nativepython3: {NEWER_LIBC}"
-        in outcome.log("do_image_oci")
+    assert f"ERROR: The engine can't be loaded here, and there is no nativepython3: {NEWER_LIBC}" in outcome.log(
+        "do_image_oci"
     )
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("kit_name", ["kit", "broken_kit"])
-def test_stopped_task_leaves_nothing(
-    number: signal.Signals, kit_name: str, request: pytest.FixtureRequest
-) -> None:
+def test_stopped_task_leaves_nothing(number: signal.Signals, kit_name: str, request: pytest.FixtureRequest) -> None:
     kit: Kit = request.getfixturevalue(kit_name)
     build = kit.build_directory(SMALL_IMAGE + 'ROOTFS_COMMAND:append = "; truncate -s 200G big"\n')
     worker = build.start()
@@ -199,9 +187,7 @@ def pythons_of(build: BuildDirectory) -> list[int]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            command, environment = (
-                (process / file).read_bytes() for file in ("cmdline", "environ")
-            )
+            command, environment = ((process / file).read_bytes() for file in ("cmdline", "environ"))
         except OSError:
             continue
         if b"python" in command and os.fsencode(build.top) in environment:
@@ -249,9 +235,7 @@ def test_missing_root_filesystem_is_named(small_image: SmallImage) -> None:
     outcome = small_image(NO_ROOTFS).run()
 
     assert not outcome.succeeded
-    (line,) = [
-        line for line in outcome.log("do_image_oci").splitlines() if line.startswith("ERROR: ")
-    ]
+    (line,) = [line for line in outcome.log("do_image_oci").splitlines() if line.startswith("ERROR: ")]
     assert str(outcome.build.work / "rootfs") in line
 
 
@@ -276,6 +260,4 @@ def test_every_attribute_of_the_nasty_root_filesystem_survives(kit: Kit) -> None
     (layer,) = manifest["layers"]
     with open(layout / "blobs" / layer["digest"].replace(":", "/"), "rb") as blob:
         packed = attributes.of_layer(blob)
-    assert [
-        str(line) for line in attributes.compare(attributes.packed(expected, latest=latest), packed)
-    ] == []
+    assert [str(line) for line in attributes.compare(attributes.packed(expected, latest=latest), packed)] == []

@@ -169,9 +169,7 @@ MEANINGS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("lines", "meaning"), MEANINGS, ids=[lines or "nothing" for lines, _ in MEANINGS]
-)
+@pytest.mark.parametrize(("lines", "meaning"), MEANINGS, ids=[lines or "nothing" for lines, _ in MEANINGS])
 def test_meaning(small_image: SmallImage, lines: str, meaning: dict[str, Any]) -> None:
     spec = spec_of(small_image(lines))
     for field, expected in meaning.items():
@@ -186,15 +184,9 @@ def test_meaning(small_image: SmallImage, lines: str, meaning: dict[str, Any]) -
 AWKWARD = 'It\'s "quoted", $HOME, `id`, $(id), \\ and \\n; * ? [a] {b} # = & | < > ~ ! \t ☃ \u00e9'
 
 
-@pytest.mark.parametrize(
-    "variable", ["OCI_IMAGE_LABELS", "OCI_IMAGE_ENV_VARS", "OCI_IMAGE_ANNOTATIONS"]
-)
+@pytest.mark.parametrize("variable", ["OCI_IMAGE_LABELS", "OCI_IMAGE_ENV_VARS", "OCI_IMAGE_ANNOTATIONS"])
 def test_varflag_is_taken_byte_for_byte(small_image: SmallImage, variable: str) -> None:
-    spec = spec_of(
-        small_image(
-            f'{variable}[a-b_c+d.e/f] = " {AWKWARD} "', f'{variable}[two] = "${{@"1\\n2"}}"'
-        )
-    )
+    spec = spec_of(small_image(f'{variable}[a-b_c+d.e/f] = " {AWKWARD} "', f'{variable}[two] = "${{@"1\\n2"}}"'))
 
     entries = {
         "OCI_IMAGE_LABELS": spec["config"]["labels"],
@@ -250,10 +242,7 @@ def test_awkward_values_arrive_in_the_image(small_image: SmallImage) -> None:
     }
     assert manifest["annotations"]["awkward"] == AWKWARD
     assert index["manifests"][0]["annotations"]["awkward"] == AWKWARD
-    assert (
-        index["manifests"][0]["annotations"]["io.containerd.image.name"]
-        == "docker.io/library/app:1.0"
-    )
+    assert index["manifests"][0]["annotations"]["io.containerd.image.name"] == "docker.io/library/app:1.0"
     assert (config["author"], config["created"]) == (
         "OpenEmbedded <oe.patch@oe>",
         "2018-03-09T12:34:56Z",
@@ -332,9 +321,7 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("line", "variable", "word", "right"), MISTAKES, ids=[mistake[0] for mistake in MISTAKES]
-)
+@pytest.mark.parametrize(("line", "variable", "word", "right"), MISTAKES, ids=[mistake[0] for mistake in MISTAKES])
 def test_mistake_stops_the_task(
     small_image: SmallImage,
     caplog: pytest.LogCaptureFixture,

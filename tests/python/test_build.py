@@ -49,15 +49,11 @@ def document(layout: Path, digest: str) -> Any:
 
 def files_of(directory: Path) -> dict[str, bytes]:
     return {
-        str(path.relative_to(directory)): path.read_bytes()
-        for path in sorted(directory.rglob("*"))
-        if path.is_file()
+        str(path.relative_to(directory)): path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file()
     }
 
 
-def test_every_field_of_the_specification_reaches_the_image(
-    make_spec: MakeSpec, tmp_path: Path
-) -> None:
+def test_every_field_of_the_specification_reaches_the_image(make_spec: MakeSpec, tmp_path: Path) -> None:
     spec = make_spec(
         name="registry.example/team/app",
         tag="1.0",
@@ -137,9 +133,7 @@ def test_the_least_image_has_no_empty_fields(make_spec: MakeSpec, tmp_path: Path
     assert result.name == "docker.io/library/app:latest"
 
 
-def test_the_layer_is_the_root_filesystem(
-    make_spec: MakeSpec, rootfs: Path, tmp_path: Path
-) -> None:
+def test_the_layer_is_the_root_filesystem(make_spec: MakeSpec, rootfs: Path, tmp_path: Path) -> None:
     result = build(make_spec())
     (layer,) = result.layers
     content = gzip.decompress(blob(tmp_path / "out", layer.digest))
@@ -226,12 +220,8 @@ def test_the_number_of_threads_changes_no_byte(
         ("none", "application/vnd.oci.image.layer.v1.tar", b"./"),
     ],
 )  # fmt: skip
-def test_compressions(
-    algorithm: str, media_type: str, magic: bytes, make_spec: MakeSpec, tmp_path: Path
-) -> None:
-    plain = build(
-        make_spec(compression=Compression("none"), output=Output(layout=str(tmp_path / "plain")))
-    )
+def test_compressions(algorithm: str, media_type: str, magic: bytes, make_spec: MakeSpec, tmp_path: Path) -> None:
+    plain = build(make_spec(compression=Compression("none"), output=Output(layout=str(tmp_path / "plain"))))
     result = build(make_spec(compression=Compression(algorithm)))
     (layer,) = result.layers
     assert layer.media_type == media_type
@@ -240,9 +230,7 @@ def test_compressions(
 
 
 @pytest.mark.parametrize(("algorithm", "highest"), [("gzip", 12), ("zstd", 22)])
-def test_every_level_is_taken(
-    algorithm: str, highest: int, make_spec: MakeSpec, rootfs: Path
-) -> None:
+def test_every_level_is_taken(algorithm: str, highest: int, make_spec: MakeSpec, rootfs: Path) -> None:
     (rootfs / "data/words").write_text(" ".join(map(str, range(30_000))))
     sizes = []
     for level in (1, highest):
@@ -317,9 +305,7 @@ def test_an_archive_of_the_root_filesystem_gives_the_same_layer(
     assert result.manifest == expected.manifest
 
 
-def test_later_sources_lie_over_earlier_ones(
-    make_spec: MakeSpec, rootfs: Path, tmp_path: Path
-) -> None:
+def test_later_sources_lie_over_earlier_ones(make_spec: MakeSpec, rootfs: Path, tmp_path: Path) -> None:
     (tmp_path / "extra/etc").mkdir(parents=True)
     (tmp_path / "extra/etc/passwd").write_text("other\n")
     (tmp_path / "opt").mkdir()
@@ -342,9 +328,7 @@ def test_later_sources_lie_over_earlier_ones(
     assert "bin/app" in found
 
 
-def test_progress_comes_from_the_calling_thread_and_ends_with_the_total(
-    make_spec: MakeSpec, rootfs: Path
-) -> None:
+def test_progress_comes_from_the_calling_thread_and_ends_with_the_total(make_spec: MakeSpec, rootfs: Path) -> None:
     (rootfs / "large").write_bytes(random.Random(1).randbytes(20_000_000))
     seen: list[Progress] = []
     threads = set()

@@ -226,9 +226,7 @@ def test_inspect(core: FakeCore, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out) == INSPECTION
 
 
-def test_a_specification_from_a_file(
-    core: FakeCore, make_spec: Callable[..., ImageSpec], tmp_path: Path
-) -> None:
+def test_a_specification_from_a_file(core: FakeCore, make_spec: Callable[..., ImageSpec], tmp_path: Path) -> None:
     spec = make_spec(tag="1.0")
     (tmp_path / "spec.json").write_text(spec.dumps())
     assert cli.run(["build", "--spec", "spec.json"]) == 0
@@ -352,9 +350,7 @@ def test_python_dash_m() -> None:
     assert "--arch-variant" in done.stdout
 
 
-def test_a_reader_that_stops_reading_is_no_error(
-    core: FakeCore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_reader_that_stops_reading_is_no_error(core: FakeCore, monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     core.answer = INSPECTION
@@ -369,9 +365,7 @@ def test_letters_that_the_locale_lacks_do_not_stop_the_program(tmp_path: Path) -
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     words = ["build", "-a", "Jürgen", "rootfs", "app", "--json"]
     for arguments in (words, ["inspect", "app"], ["validate", "app"]):
-        done = subprocess.run(
-            [*program, *arguments], capture_output=True, env=environment, check=True
-        )
+        done = subprocess.run([*program, *arguments], capture_output=True, env=environment, check=True)
         assert b"Traceback" not in done.stderr
         if arguments[0] == "inspect":
             assert b"J\\xfcrgen" in done.stdout

@@ -59,9 +59,7 @@ def test_operating_system_errors(code: int, builtin: type[OSError]) -> None:
         ("internal", {}, InternalError, "message"),
     ],
 )  # fmt: skip
-def test_errors_of_the_core(
-    kind: str, fields: dict[str, object], expected: type[Exception], text: str
-) -> None:
+def test_errors_of_the_core(kind: str, fields: dict[str, object], expected: type[Exception], text: str) -> None:
     message = 'tag: is wrong (got "a b")' if kind == "spec" else "message"
     error = from_core(kind, message, fields)
     assert isinstance(error, expected)

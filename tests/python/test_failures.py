@@ -129,9 +129,7 @@ def test_an_unreadable_file(open_directory: Path, make_spec: MakeSpec) -> None:
     assert names(out) == []
 
 
-def test_an_output_directory_that_can_not_be_written(
-    open_directory: Path, make_spec: MakeSpec
-) -> None:
+def test_an_output_directory_that_can_not_be_written(open_directory: Path, make_spec: MakeSpec) -> None:
     root, out = open_directory / "r", open_directory / "o"
     root.mkdir()
     out.mkdir(mode=0o755)
@@ -164,9 +162,7 @@ def test_an_output_directory_that_does_not_exist(make_spec: MakeSpec, tmp_path: 
 def test_an_output_below_a_file(make_spec: MakeSpec, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     layout = tmp_path / "file/x"
-    error = fails(
-        make_spec(output=Output(layout=str(layout))), NotADirectoryError, str(layout.parent)
-    )
+    error = fails(make_spec(output=Output(layout=str(layout))), NotADirectoryError, str(layout.parent))
     assert isinstance(error, ImageOSError)
 
 
@@ -182,9 +178,7 @@ def test_output_exists(kind: str, output: str, make_spec: MakeSpec, tmp_path: Pa
     else:
         path.symlink_to("nowhere")
     before = path.lstat()
-    wanted = (
-        Output(layout=str(path)) if output == "layout" else Output(archives=(Archive(str(path)),))
-    )
+    wanted = Output(layout=str(path)) if output == "layout" else Output(archives=(Archive(str(path)),))
     with pytest.raises(OutputExistsError) as caught:
         build(make_spec(output=wanted))
     assert str(caught.value) == f"output '{path}' exists already"
@@ -221,9 +215,7 @@ def test_names_that_leave_the_archive(name: str, make_spec: MakeSpec, tmp_path: 
     assert names(tmp_path) == ["r.tar", "rootfs"]
 
 
-def test_a_file_that_shrinks_while_it_is_read(
-    huge_file: Path, make_spec: MakeSpec, tmp_path: Path
-) -> None:
+def test_a_file_that_shrinks_while_it_is_read(huge_file: Path, make_spec: MakeSpec, tmp_path: Path) -> None:
     def shrink(progress: Progress) -> None:
         if progress.bytes:
             os.truncate(huge_file, 10)
@@ -232,9 +224,7 @@ def test_a_file_that_shrinks_while_it_is_read(
     assert names(tmp_path) == ["rootfs"]
 
 
-def test_what_a_callback_raises_stops_the_build(
-    huge_file: Path, make_spec: MakeSpec, tmp_path: Path
-) -> None:
+def test_what_a_callback_raises_stops_the_build(huge_file: Path, make_spec: MakeSpec, tmp_path: Path) -> None:
     class StopIt(Exception):
         pass
 
@@ -357,9 +347,7 @@ def test_reading_what_is_no_image(read: Callable[[Path], object], tmp_path: Path
     assert caught.value.path == str(tmp_path / "file")
 
 
-def test_the_program_says_it_in_one_line(
-    rootfs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_program_says_it_in_one_line(rootfs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "out").mkdir()
     assert cli.run(["build", str(rootfs), str(tmp_path / "out")]) == 1
     assert capsys.readouterr() == (

@@ -63,9 +63,7 @@ except ImportError as error:
 """
     spec = '{"sources": [{"path": "/r"}], "name": "a", "platform": {"architecture": "arm"}, '
     spec += '"output": {"layout": "/x"}}'
-    done = subprocess.run(
-        [sys.executable, "-c", script, spec], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", script, spec], capture_output=True, text=True, check=True)
     assert done.stdout == "ImportError\n"
 
 

@@ -198,8 +198,7 @@ def test_tags_outside_the_grammar(tag: str) -> None:
     with pytest.raises(SpecError) as caught:
         check_tag(tag)
     assert str(caught.value) == (
-        "tag: must be 1 to 128 letters, digits, '_', '.' and '-', and not begin with '.' or '-' "
-        f"(got {tag!r})"
+        f"tag: must be 1 to 128 letters, digits, '_', '.' and '-', and not begin with '.' or '-' (got {tag!r})"
     )
 
 
@@ -222,8 +221,7 @@ def test_users_outside(user: str) -> None:
     with pytest.raises(SpecError) as caught:
         check_user(user)
     assert str(caught.value) == (
-        "config.user: must be USER or USER:GROUP, each a name or a number from 0 to 2147483647 "
-        f"(got {user!r})"
+        f"config.user: must be USER or USER:GROUP, each a name or a number from 0 to 2147483647 (got {user!r})"
     )
 
 
@@ -244,9 +242,7 @@ def test_signals(text: str, signal: str) -> None:
     assert parse_stop_signal(text) == signal
 
 
-@pytest.mark.parametrize(
-    "text", ["", "SIG", "SIGTREM", "0", "65", "SIGRTMIN+16", "SIGRTMAX-0", "x"]
-)
+@pytest.mark.parametrize("text", ["", "SIG", "SIGTREM", "0", "65", "SIGRTMIN+16", "SIGRTMAX-0", "x"])
 def test_signals_outside(text: str) -> None:
     with pytest.raises(SpecError) as caught:
         parse_stop_signal(text)
@@ -318,9 +314,7 @@ CHECKS: list[Callable[[str], object]] = [
         (b"a", "must be text, not bytes"),
     ],
 )
-def test_every_check_takes_only_text(
-    check: Callable[[str], object], value: str, words: str
-) -> None:
+def test_every_check_takes_only_text(check: Callable[[str], object], value: str, words: str) -> None:
     with pytest.raises(SpecError, match=words) as caught:
         check(value)
     assert repr(value) in str(caught.value)

@@ -64,9 +64,7 @@ def test_unknown_architectures(name: str) -> None:
     assert str(caught.value).endswith(f"(got {name!r})")
 
 
-@pytest.mark.parametrize(
-    ("name", "meant"), [("x86_64", "amd64"), ("aarch64", "arm64"), ("AMD64", "amd64")]
-)
+@pytest.mark.parametrize(("name", "meant"), [("x86_64", "amd64"), ("aarch64", "arm64"), ("AMD64", "amd64")])
 def test_a_platform_itself_takes_only_the_names_of_go(name: str, meant: str) -> None:
     with pytest.raises(SpecError, match=f"did you mean '{meant}'"):
         Platform(name)

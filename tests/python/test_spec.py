@@ -269,9 +269,7 @@ def test_what_is_there_twice() -> None:
     assert config.cmd == ("x", "x")
 
 
-def test_relative_paths_count_from_the_current_directory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_relative_paths_count_from_the_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert Source("r").path == f"{tmp_path}/r"
     assert Archive("../x.tar").path == f"{tmp_path}/../x.tar"
@@ -295,9 +293,7 @@ def test_paths_that_are_not_utf_8_are_refused() -> None:
     ("layout", "inside"),
     [("/r/../x", False), ("/rr", False), ("/r/./a", True), ("//r/a", True), ("/R/a", False)],
 )
-def test_outputs_inside_the_root_filesystem(
-    layout: str, inside: bool, make_spec: Callable[..., ImageSpec]
-) -> None:
+def test_outputs_inside_the_root_filesystem(layout: str, inside: bool, make_spec: Callable[..., ImageSpec]) -> None:
     def make() -> ImageSpec:
         return make_spec(sources=(Source("/r"),), output=Output(layout=layout))
 

@@ -17,9 +17,7 @@ def main() -> int:
     parser.add_argument("--deploy", type=Path, required=True, metavar="DIR", help="where images go")
     parser.add_argument("--name", default="app", help="name of the recipe (%(default)s)")
     parser.add_argument("--inherit", default="image image-oci-rs", metavar="CLASSES")
-    parser.add_argument(
-        "--fstypes", default="oci", metavar="TYPES", help="IMAGE_FSTYPES (%(default)s)"
-    )
+    parser.add_argument("--fstypes", default="oci", metavar="TYPES", help="IMAGE_FSTYPES (%(default)s)")
     parser.add_argument(
         "--set",
         action="append",

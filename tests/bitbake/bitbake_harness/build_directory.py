@@ -119,11 +119,7 @@ class BuildDirectory:
     def events(self) -> list[dict[str, Any]]:
         """The events so far of the run that was started last."""
         # A line that is still being written has no end yet.
-        return [
-            json.loads(line)
-            for line in self._events.read_text().splitlines(True)
-            if line.endswith("\n")
-        ]
+        return [json.loads(line) for line in self._events.read_text().splitlines(True) if line.endswith("\n")]
 
     def under_pseudo(self, command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
         """Runs a command as the build user, who sees IMAGE_ROOTFS as tasks do. It must succeed."""

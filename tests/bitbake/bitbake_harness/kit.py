@@ -86,9 +86,7 @@ class Kit:
     @property
     def package(self) -> Path:
         """The package under test, where its native recipe stages it and only the class finds it."""
-        return (
-            self.native_packages / NATIVE_RECIPE / "usr/lib/python3.12/site-packages/image_oci_rs"
-        )
+        return self.native_packages / NATIVE_RECIPE / "usr/lib/python3.12/site-packages/image_oci_rs"
 
     def add_python(self, package: Path) -> None:
         """Copies a package or module to where the Python of tasks and commands finds it."""
@@ -122,9 +120,7 @@ class Kit:
         shutil.copytree(REPOSITORY / "classes", layer / "classes")
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(_location("image_oci_rs"), self.package, ignore=ignored)
-        native_python = (
-            self.native_packages / NATIVE_RECIPE / "usr/bin/python3-native/nativepython3"
-        )
+        native_python = self.native_packages / NATIVE_RECIPE / "usr/bin/python3-native/nativepython3"
         native_python.parent.mkdir(parents=True)
         native_python.write_text(f'#!/bin/sh\nNATIVE_PYTHON=1 exec {self.user.python} "$@"\n')
         native_python.chmod(0o755)

@@ -49,10 +49,7 @@ def main() -> int:
 def run(top: Path, recipe: str, task: str, d: Any) -> int:
     """Runs a task in a process of its own."""
     as_root = d.getVarFlag(task, "fakeroot") == "1"
-    pseudo = dict(
-        word.split("=", 1)
-        for word in d.getVar("FAKEROOTENV" if as_root else "FAKEROOTNOENV").split()
-    )
+    pseudo = dict(word.split("=", 1) for word in d.getVar("FAKEROOTENV" if as_root else "FAKEROOTNOENV").split())
     before = dict(os.environ)
     os.environ.update(pseudo)
     if as_root:
