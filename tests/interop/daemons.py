@@ -1,0 +1,175 @@
+"""containerd, dockerd and a registry of the tests' own: nothing of theirs lies outside a directory that is given."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from commands import ENVIRONMENT, CommandError, run
+
+SECONDS_TO_START = 60
+SECONDS_TO_STOP = 20
+
+
+class Daemon:
+    """A process in the background, with its log.
+
+    Attributes:
+        address: How clients reach it.
+    """
+
+    def __init__(self, command: Sequence[str | Path], address: str, log: Path) -> None:
+        """Starts it. It ends with this process, even if this process is killed."""
+        self.address = address
+        self._log = log
+        with log.open("wb") as out:
+            self._process = subprocess.Popen(
+                ["setpriv", "--pdeathsig=TERM", *map(str, command)],
+                env=ENVIRONMENT,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def wait_until(self, ready: Callable[[], object]) -> None:
+        """Waits until `ready` no longer raises.
+
+        Raises:
+            RuntimeError: The daemon has ended, or takes too long; with the end of its log.
+        """
+        deadline = time.monotonic() + SECONDS_TO_START
+        while True:
+            try:
+                ready()
+                return
+            except (CommandError, OSError) as error:
+                if self._process.poll() is not None:
+                    raise RuntimeError(f"exit status {self._process.returncode}\n{self.log_tail()}") from error
+                if time.monotonic() > deadline:
+                    raise RuntimeError(f"not ready after {SECONDS_TO_START} s\n{self.log_tail()}") from error
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Asks it to end, and ends it if it does not."""
+        self._process.terminate()
+        try:
+            self._process.wait(SECONDS_TO_STOP)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def log_tail(self, lines: int = 40) -> str:
+        """The end of the log."""
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:])
+
+
+class Containerd(Daemon):
+    """containerd without the plugin for Kubernetes."""
+
+    def ctr(self, *arguments: str | Path) -> str:
+        """Runs ctr."""
+        return run("ctr", "--address", self.address, "--namespace", "tests", *arguments)
+
+
+class Docker(Daemon):
+    """dockerd with whole layers as directories, and without network."""
+
+    data_root: Path
+
+    def docker(self, *arguments: str | Path) -> str:
+        """Runs docker."""
+        return run("docker", *arguments, environment={**ENVIRONMENT, "DOCKER_HOST": self.address})
+
+    def layer_directory(self, diff_id: str) -> Path:
+        """Where the lowest layer of an image is unpacked."""
+        algorithm, encoded = diff_id.split(":")
+        cache_id = self.data_root / "image/vfs/layerdb" / algorithm / encoded / "cache-id"
+        return self.data_root / "vfs/dir" / cache_id.read_text()
+
+
+@contextmanager
+def containerd(directory: Path) -> Iterator[Containerd]:
+    """A containerd for the time of a `with`."""
+    directory.mkdir()
+    address = directory / "socket"
+    config = directory / "config.toml"
+    config.write_text(
+        f"""
+        version = 2
+        root = "{directory}/root"
+        state = "{directory}/state"
+        disabled_plugins = ["io.containerd.grpc.v1.cri"]
+        [grpc]
+        address = "{address}"
+        """
+    )
+    daemon = Containerd(["containerd", "--config", config], str(address), directory / "log")
+    try:
+        daemon.wait_until(lambda: daemon.ctr("version"))
+        yield daemon
+    finally:
+        daemon.stop()
+
+
+@contextmanager
+def dockerd(directory: Path, containerd: Containerd) -> Iterator[Docker]:
+    """A dockerd on that containerd for the time of a `with`."""
+    directory.mkdir()
+    config = directory / "daemon.json"
+    # Newer releases would else keep images in containerd, as `Containerd` shows it already.
+    config.write_text(json.dumps({"features": {"containerd-snapshotter": False}}))
+    address = f"unix://{directory}/socket"
+    options = {
+        "config-file": config,
+        "data-root": directory / "data",
+        "exec-root": directory / "run",
+        "pidfile": directory / "pid",
+        "host": address,
+        "containerd": containerd.address,
+        "storage-driver": "vfs",
+        "bridge": "none",
+        "iptables": "false",
+        "ip6tables": "false",
+        "ip-forward": "false",
+    }
+    command = ["dockerd", *(f"--{name}={value}" for name, value in options.items())]
+    daemon = Docker(command, address, directory / "log")
+    daemon.data_root = directory / "data"
+    try:
+        daemon.wait_until(lambda: daemon.docker("version"))
+        yield daemon
+    finally:
+        daemon.stop()
+
+
+@contextmanager
+def registry(directory: Path) -> Iterator[Daemon]:
+    """A registry on the loopback interface for the time of a `with`; without encryption."""
+    directory.mkdir()
+    address = f"127.0.0.1:{_free_port()}"
+    config = directory / "config.yml"
+    storage = {"filesystem": {"rootdirectory": str(directory / "data")}}
+    log = {"level": "error", "accesslog": {"disabled": True}}
+    # YAML takes JSON.
+    config.write_text(json.dumps({"version": "0.1", "log": log, "storage": storage, "http": {"addr": address}}))
+    daemon = Daemon(["docker-registry", "serve", config], address, directory / "log")
+    host, port = address.split(":")
+    try:
+        daemon.wait_until(lambda: socket.create_connection((host, int(port))).close())
+        yield daemon
+    finally:
+        daemon.stop()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        _, port = server.getsockname()
+        return int(port)

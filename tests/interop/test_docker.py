@@ -1,0 +1,68 @@
+"""dockerd loads, pulls and runs the image."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from commands import copy
+from daemons import Daemon, Docker
+from images import Image
+from losses import (
+    assert_kept,
+    empty_xattr,
+    inherited_acl,
+    time_after_2262,
+    time_before_1970,
+    time_of_root,
+)
+from nasty_image import CONFIG, GREETING, PRINTED, REFERENCE
+
+pytestmark = [
+    pytest.mark.needs_root,
+    pytest.mark.needs("setpriv", "pseudo", "busybox", "dockerd", "docker", "containerd", "ctr"),
+]
+LOSSES = [empty_xattr, inherited_acl, time_after_2262, time_before_1970, time_of_root]
+
+
+@pytest.fixture
+def loaded(image: Image, docker: Docker) -> Iterator[Image]:
+    """The image, the only one in docker."""
+    assert docker.docker("load", "--input", image.archive) == f"Loaded image: {REFERENCE}"
+    yield image
+    docker.docker("image", "rm", "--force", REFERENCE)
+
+
+def test_load_gives_the_image_its_name(loaded: Image, docker: Docker) -> None:
+    assert docker.docker("images", "--format", "{{.Repository}}:{{.Tag}}") == REFERENCE
+    assert docker.docker("images", "--no-trunc", "--quiet") == loaded.manifest["config"]["digest"]
+
+
+def test_load_keeps_every_attribute(loaded: Image, docker: Docker) -> None:
+    assert_kept(loaded.expected, docker.layer_directory(loaded.diff_id), LOSSES)
+
+
+def test_a_container_runs(loaded: Image, docker: Docker) -> None:
+    assert docker.docker("run", "--rm", "--network=none", REFERENCE).splitlines() == PRINTED
+
+
+def test_inspect_shows_the_configuration(loaded: Image, docker: Docker) -> None:
+    (shown,) = json.loads(docker.docker("image", "inspect", REFERENCE))
+    config = shown["Config"]
+    assert shown["Author"] == "The Keeper <keeper@example.org>"
+    assert (config["User"], config["WorkingDir"], config["StopSignal"]) == ("keeper", "/home/keeper", "SIGUSR1")
+    assert config["Env"] == ["PATH=/usr/bin:/bin", f"GREETING={GREETING}"]
+    assert (config["Entrypoint"], config["Cmd"]) == (["/bin/sh", "-c"], list(CONFIG.cmd))
+    assert config["Labels"] == {"org.example.purpose": "to be kept", "org.example.text": GREETING}
+    assert config["ExposedPorts"] == {"80/tcp": {}, "5353/udp": {}}
+    assert config["Volumes"] == {"/var/lib/data": {}}
+
+
+@pytest.mark.needs("docker-registry", "skopeo")
+def test_pull_keeps_every_attribute(image: Image, docker: Docker, registry: Daemon) -> None:
+    remote = f"{registry.address}/team/for-docker:v1.2"
+    copy(f"oci:{image.layout}", f"docker://{remote}")
+    assert image.digest in docker.docker("pull", remote)
+    assert_kept(image.expected, docker.layer_directory(image.diff_id), LOSSES)
+    docker.docker("image", "rm", "--force", remote)
