@@ -1,0 +1,96 @@
+# Every target sets up what it needs by itself: Debian or Ubuntu packages (scripts/packages.txt, with sudo where needed),
+# Python tools in .venv (scripts/requirements.txt), the wheel. There must be a Rust toolchain and a python3.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+export PYTHON ?= python3
+# Debian keeps daemons out of an ordinary user's PATH.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+as_root := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=CI)
+say = @printf '==> %s\n'
+
+# Directories are listed too: their time changes when a file goes.
+sources := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name __pycache__ -prune -o ! -name "*.so" -print)
+
+# One by one: most have a conftest.py, and mypy takes a module's name once only.
+typed := python/image_oci_rs demo tests/python tests/bitbake tests/interop
+
+# What comes with the tests, for the demo.
+demo = $(as_root) env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tests/bitbake $(VENV)/bin/python
+
+# Tests take what mkfs, chown and container engines take: root. What BitBake would run, they run as another user.
+pytest = $(as_root) env PYTHONDONTWRITEBYTECODE=1 $(RUN) pytest -p no:cacheprovider --timeout=900
+
+.PHONY: help setup wheel test lint test-rust test-python test-bitbake test-interop demo compare clean
+
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.wheel | packages-build-demo ## pack a real Debian with the BitBake class, check the image, run the container
+	@$(demo) demo/run.py
+
+compare: $(VENV)/.wheel | packages-build-demo ## pack the same with the commands of image-oci.bbclass, and see what is lost
+	@$(demo) demo/compare.py
+
+test: lint test-rust $(VENV)/.wheel | packages-build-test-interop ## everything below
+	$(say) "pytest tests/python tests/bitbake tests/interop"
+	@$(pytest) tests/python tests/bitbake tests/interop
+
+lint: $(VENV)/.wheel ## formatting, clippy, ruff, mypy, and the stubs against the extension
+	$(say) "cargo fmt, clippy"
+	@cargo fmt --check
+	@cargo clippy --locked --quiet --all-targets -- -D warnings
+	@cargo clippy --locked --quiet --all-targets --features python -- -D warnings
+	$(say) "ruff, mypy, stubtest"
+	@$(RUN) ruff check --quiet .
+	@$(RUN) ruff format --quiet --check .
+	@for part in $(typed); do $(RUN) mypy --no-error-summary $$part; done
+	@$(RUN) mypy.stubtest --concise image_oci_rs._core
+
+test-rust: | packages-build-test ## cargo test: the core, without Python
+	$(say) "cargo test"
+	@cargo test --locked --quiet
+
+test-python: $(VENV)/.wheel | packages-build-test ## the Python package and the command line
+	$(say) "pytest tests/python"
+	@$(pytest) tests/python
+
+test-bitbake: $(VENV)/.wheel | packages-build-test ## the class, in the real bb under pseudo
+	$(say) "pytest tests/bitbake"
+	@$(pytest) tests/bitbake
+
+test-interop: $(VENV)/.wheel | packages-build-test-interop ## skopeo, umoci, podman, docker, containerd, runc, a registry
+	$(say) "pytest tests/interop"
+	@$(pytest) tests/interop
+
+setup: $(VENV)/.tools | packages-build-test-interop-demo ## packages and Python tools alone
+
+wheel: $(VENV)/.wheel ## build the wheel into dist/ and install it into .venv
+
+clean: ## remove everything that was built or fetched
+	$(say) "removing .venv .cache dist target"
+	@$(as_root) rm -rf $(VENV) .cache dist target .mypy_cache .ruff_cache
+
+packages-%:
+	@scripts/install-packages.sh $(subst -, ,$*)
+
+$(VENV)/.tools: scripts/requirements.txt | packages-build
+	$(say) "Python tools into $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit("error: Python 3.10 or newer is needed" if sys.version_info < (3, 10) else 0)'
+	@$(PYTHON) -m venv $(VENV)
+	@$(RUN) pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(VENV)/.wheel: $(VENV)/.tools $(sources)
+	@command -v cargo >/dev/null || { echo 'error: no cargo on PATH: install Rust 1.88 or newer from https://rustup.rs' >&2; exit 1; }
+	$(say) "wheel, built by maturin: a few minutes the first time"
+	@rm -rf dist
+	@log=$$($(RUN) maturin build --quiet --release --locked --out dist 2>&1) || { echo "$$log" >&2; exit 1; }
+	@$(RUN) pip install --quiet --disable-pip-version-check --no-deps --force-reinstall dist/*.whl
+	@touch $@
