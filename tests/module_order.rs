@@ -78,6 +78,14 @@ fn the_order_names_every_module() {
     assert_eq!(modules, ORDER);
 }
 
+#[test]
+fn the_architecture_page_lists_them_in_this_order() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/architecture.md")).unwrap();
+    let core = page.split("\n## ").find(|section| section.starts_with("The core")).unwrap();
+    let listed: Vec<_> = core.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    assert_eq!(listed, ORDER);
+}
+
 /// Crates that make system calls of their own, or trust the type that a directory listing gives: under pseudo, which only
 /// sees what goes through libc, they report the build user as owner and an empty file in place of a device.
 #[test]

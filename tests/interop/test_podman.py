@@ -74,7 +74,9 @@ def test_pull_keeps_every_attribute(image: Image, podman: Command, registry: Dae
 @with_zstd
 @pytest.mark.needs("buildah")
 def test_buildah_builds_on_it(image: Image, storage: list[str]) -> None:
-    container = run("buildah", *storage, "from", f"docker-archive:{image.archive}")
+    # The limits that newer ones (1.39) take by default are above what a sandbox may have.
+    limits = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024")
+    container = run("buildah", *storage, "from", *limits, f"docker-archive:{image.archive}")
     # Into a file: what goes through its pipes is sometimes cut off (1.28).
     script = f"({SCRIPT}) > /tmp/printed"
     run("buildah", *storage, "run", "--isolation=chroot", container, "--", "/bin/sh", "-c", script)

@@ -8,6 +8,7 @@ import os
 import random
 import stat
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -27,7 +28,7 @@ class Limit(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Entry:
+class Entry(ABC):
     """One line of the table: an entry's path from the root, and its attributes."""
 
     path: bytes
@@ -39,9 +40,9 @@ class Entry:
 
     kind = ""
 
+    @abstractmethod
     def create(self, place: bytes) -> None:
         """Makes the entry with its content; attributes follow when everything is there."""
-        raise NotImplementedError
 
     def apply_attributes(self, place: bytes) -> None:
         """Sets owner, extended attributes, mode and time, in this order: a step may undo a later one."""
