@@ -168,6 +168,39 @@ fn names_that_would_delete_are_refused() {
     assert!(error.contains("/etc/.wh.passwd") && error.contains("means a deletion"), "{error}");
 }
 
+/// Text that differs from file to file and does not compress to nothing.
+fn content_of(number: usize, length: usize) -> Vec<u8> {
+    (0..length).map(|place| (place * place * (number + 7) / 13) as u8).collect()
+}
+
+#[test]
+fn a_changed_file_changes_only_members_near_it_and_the_cache_changes_no_byte() {
+    let (root, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for number in 0..400 {
+        fs::write(root.path().join(format!("file-{number:03}")), content_of(number, 40_000)).unwrap();
+    }
+    fs::write(root.path().join("large"), content_of(0, 5_000_000)).unwrap();
+    for algorithm in ["gzip", "zstd"] {
+        let cached = json!({
+            "compression": {"algorithm": algorithm},
+            "cache": {"directory": out.path().join("cache").join(algorithm)},
+        });
+        let without = json!({"compression": {"algorithm": algorithm}});
+        let build_with = |changes: &Value| build_sources(out.path(), &[(root.path(), "/")], changes).unwrap();
+        let first = build_with(&cached).cache.unwrap();
+        assert!(first.hits == 0 && first.misses > 20, "{first:?}");
+        let again = build_with(&cached);
+        assert_eq!((again.cache.unwrap().hits, again.cache.unwrap().misses), (first.misses, 0));
+        assert_eq!(again.manifest.digest, build_with(&without).manifest.digest);
+        fs::write(root.path().join("file-010"), content_of(10, 45_000)).unwrap();
+        let changed = build_with(&cached);
+        let counts = changed.cache.unwrap();
+        assert!((1..=4).contains(&counts.misses), "{counts:?} of {first:?}");
+        assert_eq!(changed.manifest.digest, build_with(&without).manifest.digest);
+        fs::write(root.path().join("file-010"), content_of(10, 40_000)).unwrap();
+    }
+}
+
 #[test]
 fn a_source_that_is_not_there_or_is_neither_tree_nor_archive_is_named() {
     let out = tempfile::tempdir().unwrap();

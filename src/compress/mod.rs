@@ -4,8 +4,10 @@
 //! made from one piece of the tar stream and from nothing else. So pieces can be compressed by any number of threads in
 //! any order: as they are written in order, the bytes are always the same.
 
+mod cache;
 mod pool;
 
+pub use cache::{Cache, CacheCounts};
 pub use pool::{MemberWriter, Pool};
 
 use libdeflater::{CompressionLvl, Compressor as Deflate};
@@ -61,6 +63,20 @@ impl Compression {
         }
     }
 }
+
+impl Compression {
+    /// What decides which bytes come out for given bytes: the algorithm, its level, and who compresses in which version.
+    fn identity(self) -> String {
+        match self {
+            Self::None => "none".to_owned(),
+            Self::Gzip(level) => format!("gzip-{level}-{LIBDEFLATE}"),
+            Self::Zstd(level) => format!("zstd-{level}-{}", zstd::zstd_safe::version_string()),
+        }
+    }
+}
+
+/// The crate that brings libdeflate, which has no way to say its version at run time.
+const LIBDEFLATE: &str = "libdeflate-sys-1.26.1";
 
 /// Turns one piece of plain bytes into one complete member or frame. Each thread keeps its own.
 enum Codec {
@@ -125,6 +141,16 @@ mod tests {
             let error = Compression::new(algorithm, level).unwrap_err().to_string();
             assert!(error.starts_with(field) && error.contains(value), "{error}");
         }
+    }
+
+    #[test]
+    fn the_version_of_libdeflate_is_the_one_in_use() {
+        let lock = include_str!("../../Cargo.lock");
+        let (name, version) = LIBDEFLATE.rsplit_once('-').unwrap();
+        assert!(
+            lock.contains(&format!("name = \"{name}\"\nversion = \"{version}\"\n")),
+            "not in Cargo.lock: {LIBDEFLATE}"
+        );
     }
 
     #[test]

@@ -3,15 +3,17 @@
 use std::io::Write;
 use std::num::NonZero;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
-use super::{Codec, Compression};
+use super::{Cache, Codec, Compression};
 use crate::error::{Error, Result};
 use crate::parallel::{Queue, spawn};
 
 /// Threads that compress the members of any number of layers.
 pub struct Pool {
+    cache: Option<Arc<Cache>>,
     jobs: Option<Sender<Job>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -29,24 +31,30 @@ struct Finished {
 }
 
 impl Pool {
-    /// A pool of so many threads, which end when it is dropped.
+    /// A pool of so many threads, which end when it is dropped. They compress only what `cache` doesn't have.
     ///
     /// # Errors
     /// [`Error::Io`] when the system gives no more threads.
-    pub fn new(threads: NonZero<usize>) -> Result<Self> {
+    pub fn new(threads: NonZero<usize>, cache: Option<Cache>) -> Result<Self> {
+        let cache = cache.map(Arc::new);
         let (jobs, queue) = Queue::new();
         let threads = (0..threads.get())
             .map(|_| {
-                let queue = queue.clone();
-                spawn("compress", move || work(&queue))
+                let (queue, cache) = (queue.clone(), cache.clone());
+                spawn("compress", move || work(&queue, cache.as_deref()))
             })
             .collect::<Result<_>>()?;
-        Ok(Self { jobs: Some(jobs), threads })
+        Ok(Self { cache, jobs: Some(jobs), threads })
     }
 
     /// How many threads compress.
     pub fn threads(&self) -> usize {
         self.threads.len()
+    }
+
+    /// The cache, if there is one.
+    pub fn cache(&self) -> Option<&Cache> {
+        self.cache.as_deref()
     }
 
     /// Starts a layer that is compressed by this pool and written to `output`, whose errors name `path`.
@@ -126,16 +134,17 @@ impl<W> MemberWriter<W> {
     }
 }
 
-fn work(queue: &Queue<Job>) {
+fn work(queue: &Queue<Job>, cache: Option<&Cache>) {
     let mut codec: Option<(Compression, Codec)> = None;
     while let Some(Job { compression, mut plain, done }) = queue.take() {
         let mut member = Vec::new();
-        let compressed = match &mut codec {
-            Some((kept, codec)) if *kept == compression => codec.member(&plain, &mut member),
-            _ => Codec::new(compression).and_then(|fresh| {
-                let (_, codec) = codec.insert((compression, fresh));
-                codec.member(&plain, &mut member)
-            }),
+        let mut compress = |member: &mut Vec<u8>| match &mut codec {
+            Some((kept, codec)) if *kept == compression => codec.member(&plain, member),
+            _ => codec.insert((compression, Codec::new(compression)?)).1.member(&plain, member),
+        };
+        let compressed = match cache {
+            Some(cache) if compression != Compression::None => cache.member(compression, &plain, &mut member, compress),
+            _ => compress(&mut member),
         };
         plain.clear();
         // The receiver is gone when the layer was given up: nobody wants the member then.
@@ -177,7 +186,7 @@ mod tests {
     use super::*;
 
     fn compress(compression: Compression, threads: usize, members: &[&[u8]]) -> Vec<u8> {
-        let pool = Pool::new(NonZero::new(threads).unwrap()).unwrap();
+        let pool = Pool::new(NonZero::new(threads).unwrap(), None).unwrap();
         let mut writer = pool.writer(compression, Vec::new(), "layer".into()).unwrap();
         for member in members {
             let mut buffer = writer.buffer();
@@ -219,7 +228,7 @@ mod tests {
                 Ok(())
             }
         }
-        let pool = Pool::new(NonZero::new(2).unwrap()).unwrap();
+        let pool = Pool::new(NonZero::new(2).unwrap(), None).unwrap();
         let mut writer = pool.writer(Compression::Gzip(1), Full, "/full/blob".into()).unwrap();
         let error = std::iter::repeat_with(|| writer.send(vec![0; 1000])).find_map(Result::err).unwrap().to_string();
         assert!(error.starts_with("can't write \"/full/blob\": No space left on device"), "{error}");

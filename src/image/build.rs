@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::documents;
 use super::request::ImageSpec;
-use crate::compress::Pool;
+use crate::compress::{Cache, CacheCounts, Pool};
 use crate::digest::Digest;
 use crate::epoch::{Epoch, rfc3339};
 use crate::error::{Error, Result};
@@ -42,6 +42,8 @@ pub struct BuildResult {
     pub content_bytes: u64,
     /// What a user should know, a line each.
     pub notes: Vec<String>,
+    /// What the cache did, if there was one.
+    pub cache: Option<CacheCounts>,
     /// How long the build took.
     pub seconds: f64,
 }
@@ -82,13 +84,15 @@ pub fn build(spec: &ImageSpec, progress: &Arc<Progress>) -> Result<BuildResult> 
     let reference = Reference::new(&spec.name, &spec.tag)?;
     let mut epoch = Epoch::new(spec.created)?;
     let outputs = Outputs::claim(spec)?;
-    let layers = vec![write_layer(spec, &outputs.layout, &mut epoch, progress)?];
+    let pool = Pool::new(spec.threads(), spec.cache()?)?;
+    let layers = vec![write_layer(spec, &outputs.layout, &pool, &mut epoch, progress)?];
     let created = epoch.created();
     let layout = &outputs.layout;
     let config = layout.document("config", &documents::configuration(spec, &layers, created)?)?;
     let manifest = layout.document("manifest", &documents::manifest(spec, &config, &layers)?)?;
     let index = documents::index(spec, &reference, &manifest)?;
     let docker_manifest = documents::docker_manifest(&reference, &config, &layers);
+    pool.cache().map(Cache::evict).transpose()?;
     let (layout, archives) = outputs.complete(&index, &docker_manifest, progress)?;
     Ok(BuildResult {
         name: reference.to_string(),
@@ -101,18 +105,24 @@ pub fn build(spec: &ImageSpec, progress: &Arc<Progress>) -> Result<BuildResult> 
         layers: layers.into_iter().map(LayerSummary::new).collect(),
         layout,
         archives,
+        cache: pool.cache().map(Cache::counts),
         seconds: started.elapsed().as_secs_f64(),
     })
 }
 
 /// Packs the sources into one layer. Attributes are read ahead by threads of their own, the pool compresses, and one more
 /// thread writes; this one reads contents, frames and hashes them.
-fn write_layer(spec: &ImageSpec, layout: &LayoutWriter, epoch: &mut Epoch, progress: &Arc<Progress>) -> Result<Layer> {
+fn write_layer(
+    spec: &ImageSpec,
+    layout: &LayoutWriter,
+    pool: &Pool,
+    epoch: &mut Epoch,
+    progress: &Arc<Progress>,
+) -> Result<Layer> {
     let compression = spec.compression()?;
     let policy = XattrPolicy::excluding(&spec.exclude_xattrs);
     let sources = spec.sources()?;
-    let pool = Pool::new(spec.threads())?;
-    let mut layer = LayerWriter::new(&pool, compression, layout.blob("layer")?, progress)?;
+    let mut layer = LayerWriter::new(pool, compression, layout.blob("layer")?, progress)?;
     thread::scope(|scope| {
         if progress.is_watched() {
             scope.spawn(|| rootfs::measure(&sources, progress));

@@ -6,5 +6,6 @@ mod request;
 
 pub use build::{BuildResult, LayerSummary, build};
 pub use request::{
-    ArchiveRequest, CompressionRequest, ConfigRequest, ImageSpec, OutputRequest, PlatformRequest, SourceRequest,
+    ArchiveRequest, CacheRequest, CompressionRequest, ConfigRequest, ImageSpec, OutputRequest, PlatformRequest,
+    SourceRequest,
 };

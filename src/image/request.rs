@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::compress::Compression;
+use crate::compress::{Cache, Compression};
 use crate::error::{Error, Result};
 use crate::rootfs::Source;
 
@@ -46,6 +46,9 @@ pub struct ImageSpec {
     pub exclude_xattrs: Vec<String>,
     /// What to write.
     pub output: OutputRequest,
+    /// Where members that were compressed before are kept.
+    #[serde(default)]
+    pub cache: Option<CacheRequest>,
     /// How many threads compress; as many as there are processors when it is not given.
     #[serde(default)]
     pub threads: Option<NonZero<usize>>,
@@ -112,6 +115,17 @@ pub struct CompressionRequest {
     pub level: Option<i32>,
 }
 
+/// Where members that were compressed before are kept. It never changes a byte of the output.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CacheRequest {
+    /// The directory, which builds may share.
+    pub directory: PathBuf,
+    /// How many bytes it may hold; beyond that goes what was not used for longest.
+    #[serde(default = "default_cache_limit")]
+    pub limit: u64,
+}
+
 /// What to write.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -172,6 +186,14 @@ impl ImageSpec {
         Compression::new(&self.compression.algorithm, self.compression.level)
     }
 
+    /// The cache as the engine takes it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it can't be written to.
+    pub fn cache(&self) -> Result<Option<Cache>> {
+        self.cache.as_ref().map(|cache| Cache::open(&cache.directory, cache.limit)).transpose()
+    }
+
     /// How many threads compress.
     pub fn threads(&self) -> NonZero<usize> {
         self.threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZero::<usize>::MIN)
@@ -192,6 +214,11 @@ impl Default for CompressionRequest {
     fn default() -> Self {
         Self { algorithm: gzip(), level: None }
     }
+}
+
+/// 4 GiB: some ten large images.
+fn default_cache_limit() -> u64 {
+    4 << 30
 }
 
 fn latest() -> String {

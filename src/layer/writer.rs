@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::Path;
 
+use libdeflater::crc32;
 use serde::Serialize;
 
 use super::tar::{BLOCK, END, Member, padding};
@@ -15,10 +16,16 @@ use crate::layout::{Blob, BlobWriter};
 use crate::progress::Progress;
 use crate::rootfs::{Content, Entry, Inode, Kind};
 
-/// How many bytes of the tar stream make a member. A member ends at the end of an entry where it can; a file that is
-/// larger begins a member of its own and is cut at multiples of this size from its beginning, so that a change in one
-/// file leaves the members of others as they were.
+/// The most bytes of the tar stream that make a member. A file that is larger begins a member of its own and is cut at
+/// multiples of this size from its header on.
 const MEMBER: usize = 1 << 20;
+
+/// From how many bytes on a member may end before the next entry, and before which one of so many it does.
+///
+/// The entry's own name decides. If only the bytes so far did, a file that grows would move the end of its member and so
+/// that of every member behind it; a name stays, so at the next one that ends a member all is as it was.
+const MEMBER_LEAST: usize = 256 << 10;
+const ENDS_BEFORE_ONE_OF: u32 = 16;
 
 /// A finished layer.
 #[derive(Clone, Debug)]
@@ -120,7 +127,9 @@ impl<'a> LayerWriter<'a> {
         let first_name = entry.inode.and_then(|inode| self.first_names.get(&inode)).cloned();
         let mtime = if entry.implied { epoch.of_the_invented() } else { epoch.clamp(entry.mtime) };
         let member = Member { entry, mtime, link_to: first_name.as_deref() };
-        self.begin_member_for(member.content_size())?;
+        if self.ends_before(&entry.path, member.content_size()) {
+            self.send()?;
+        }
         let start = self.buffer.len();
         member.write_header(&mut self.buffer)?;
         self.hasher.update(&self.buffer[start..]);
@@ -158,9 +167,11 @@ impl<'a> LayerWriter<'a> {
         })
     }
 
-    fn begin_member_for(&mut self, content_size: u64) -> Result<()> {
+    fn ends_before(&self, path: &[u8], content_size: u64) -> bool {
         let needed = content_size.saturating_add(2 * BLOCK as u64);
-        if !self.buffer.is_empty() && self.buffer.len() as u64 + needed > MEMBER as u64 { self.send() } else { Ok(()) }
+        let is_full = self.buffer.len() as u64 + needed > MEMBER as u64;
+        let may_end = self.buffer.len() >= MEMBER_LEAST && crc32(path).is_multiple_of(ENDS_BEFORE_ONE_OF);
+        !self.buffer.is_empty() && (is_full || may_end)
     }
 
     fn copy_content(&mut self, content: &Content, size: u64) -> Result<()> {

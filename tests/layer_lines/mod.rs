@@ -95,7 +95,7 @@ pub fn compressed_in_every_way(plain: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
 pub fn layer_of_a_file(path: &Path, promised: u64, directory: &Path) -> Result<Layer> {
     let progress = Progress::default();
     let layout = LayoutWriter::new(&directory.join("x.oci"), false)?;
-    let pool = Pool::new(NonZero::<usize>::MIN)?;
+    let pool = Pool::new(NonZero::<usize>::MIN, None)?;
     let mut layer = LayerWriter::new(&pool, Compression::None, layout.blob("layer")?, &progress)?;
     let mut entry = Entry::implied_directory(b"grows".to_vec());
     entry.kind = Kind::File { size: promised, content: Content::Path(path.to_owned()) };

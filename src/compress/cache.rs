@@ -1,0 +1,271 @@
+//! Members that were compressed before.
+//!
+//! A member is found by what it is made of: the digest of its plain bytes, the algorithm, the level, and the version of
+//! what compresses. Compressing is deterministic, so a build with the cache gives the same bytes as one without. Nothing
+//! is ever changed in place, so any number of builds can share a directory and any of them can be killed.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::SystemTime;
+
+use libdeflater::crc32;
+
+use super::Compression;
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+
+/// The form of an entry: four bytes of CRC-32 of the member, least first, then the member.
+const FORM: &str = "1";
+const CHECKSUM: usize = 4;
+
+/// A directory of compressed members.
+#[derive(Debug)]
+pub struct Cache {
+    directory: PathBuf,
+    limit: u64,
+    hits: AtomicU64,
+    misses: AtomicU64,
+    failures: AtomicU64,
+    temporary: AtomicU64,
+}
+
+/// What a cache did for a build.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct CacheCounts {
+    /// Members that were there.
+    pub hits: u64,
+    /// Members that had to be compressed.
+    pub misses: u64,
+    /// Entries that could not be read or written, or were corrupt. They cost time and nothing else.
+    pub failures: u64,
+}
+
+impl Cache {
+    /// The cache in `directory`, which is made if it is not there, of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the directory can't be made or written to.
+    pub fn open(directory: &Path, limit: u64) -> Result<Self> {
+        let cache = Self {
+            directory: directory.to_owned(),
+            limit,
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            temporary: AtomicU64::new(0),
+        };
+        fs::create_dir_all(directory).map_err(Error::io("create the cache", directory))?;
+        // Better told now than by a build that is as slow as without a cache.
+        let probe = cache.temporary_name();
+        File::create(&probe)
+            .and_then(|_| fs::remove_file(&probe))
+            .map_err(Error::io("write to the cache", directory))?;
+        Ok(cache)
+    }
+
+    /// Puts the member that `compression` makes of `plain` into `member`: the one that is there, or the one that
+    /// `compress` makes, which is kept.
+    pub(super) fn member(
+        &self,
+        compression: Compression,
+        plain: &[u8],
+        member: &mut Vec<u8>,
+        compress: impl FnOnce(&mut Vec<u8>) -> Result<()>,
+    ) -> Result<()> {
+        let path = self.path(compression, plain);
+        match read(&path, member) {
+            Ok(()) => {
+                self.hits.fetch_add(1, Relaxed);
+                return Ok(());
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(_) => drop(self.failures.fetch_add(1, Relaxed)),
+        }
+        self.misses.fetch_add(1, Relaxed);
+        compress(member)?;
+        // A cache that is full or gone makes builds slow, not wrong: it is counted, and the build goes on.
+        if self.write(&path, member).is_err() {
+            self.failures.fetch_add(1, Relaxed);
+        }
+        Ok(())
+    }
+
+    /// What happened so far.
+    pub fn counts(&self) -> CacheCounts {
+        CacheCounts {
+            hits: self.hits.load(Relaxed),
+            misses: self.misses.load(Relaxed),
+            failures: self.failures.load(Relaxed),
+        }
+    }
+
+    /// Removes what was not used for longest, until the cache is within its limit.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the directory can't be read. What another build removes meanwhile is no error.
+    pub fn evict(&self) -> Result<()> {
+        let mut entries = self.entries()?;
+        let mut size: u64 = entries.iter().map(|entry| entry.size).sum();
+        entries.sort();
+        for entry in entries {
+            if size <= self.limit {
+                break;
+            }
+            let _ = fs::remove_file(&entry.path);
+            size -= entry.size;
+        }
+        Ok(())
+    }
+
+    fn entries(&self) -> Result<Vec<Stored>> {
+        let failed = || Error::io("read the cache", &self.directory);
+        let mut found = Vec::new();
+        for child in fs::read_dir(&self.directory).map_err(failed())? {
+            let path = child.map_err(failed())?.path();
+            let inside = if path.is_dir() { fs::read_dir(&path).map_err(failed())?.collect() } else { Vec::new() };
+            let inside = inside.into_iter().filter_map(io::Result::ok).map(|child| child.path());
+            // What is gone by now was removed by another build.
+            found.extend(inside.chain([path]).filter_map(Stored::of));
+        }
+        Ok(found)
+    }
+
+    fn path(&self, compression: Compression, plain: &[u8]) -> PathBuf {
+        let digest = Digest::of(plain);
+        let (first, rest) = digest.hex().split_at(2);
+        self.directory.join(first).join(format!("{rest}.{}.{FORM}", compression.identity()))
+    }
+
+    fn write(&self, path: &Path, member: &[u8]) -> io::Result<()> {
+        let temporary = self.temporary_name();
+        let written = File::create(&temporary)
+            .and_then(|mut file| {
+                file.write_all(&crc32(member).to_le_bytes())?;
+                file.write_all(member)
+            })
+            .and_then(|()| path.parent().map_or(Ok(()), fs::create_dir_all))
+            .and_then(|()| fs::rename(&temporary, path));
+        if written.is_err() {
+            let _ = fs::remove_file(&temporary);
+        }
+        written
+    }
+
+    /// What a killed build leaves under such a name is the oldest in the cache one day, and goes.
+    fn temporary_name(&self) -> PathBuf {
+        let number = self.temporary.fetch_add(1, Relaxed);
+        self.directory.join(format!("{}-{number}.partial", std::process::id()))
+    }
+}
+
+/// An entry, sorted by when it was used last.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Stored {
+    used: SystemTime,
+    path: PathBuf,
+    size: u64,
+}
+
+impl Stored {
+    fn of(path: PathBuf) -> Option<Self> {
+        let metadata = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file)?;
+        Some(Self { used: metadata.modified().ok()?, size: metadata.len(), path })
+    }
+}
+
+/// Reads a member, checks it, and marks it as used.
+fn read(path: &Path, member: &mut Vec<u8>) -> io::Result<()> {
+    let mut file = File::open(path)?;
+    let mut checksum = [0; CHECKSUM];
+    file.read_exact(&mut checksum)?;
+    member.clear();
+    file.read_to_end(member)?;
+    if crc32(member).to_le_bytes() != checksum {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the entry is corrupt"));
+    }
+    // SAFETY: the descriptor is open; no times given means now.
+    unsafe { libc::futimens(file.as_raw_fd(), std::ptr::null()) };
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GZIP: Compression = Compression::Gzip(6);
+
+    fn member_of(cache: &Cache, plain: &[u8]) -> Vec<u8> {
+        let mut member = Vec::new();
+        cache.member(GZIP, plain, &mut member, |member| super::super::Codec::new(GZIP)?.member(plain, member)).unwrap();
+        member
+    }
+
+    fn counts(hits: u64, misses: u64, failures: u64) -> CacheCounts {
+        CacheCounts { hits, misses, failures }
+    }
+
+    #[test]
+    fn what_was_compressed_once_is_not_compressed_again_and_is_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = Cache::open(directory.path(), u64::MAX).unwrap();
+        let compressed = member_of(&first, b"plain");
+        let second = Cache::open(directory.path(), u64::MAX).unwrap();
+        assert_eq!(member_of(&second, b"plain"), compressed);
+        member_of(&second, b"other");
+        assert_eq!((first.counts(), second.counts()), (counts(0, 1, 0), counts(1, 1, 0)));
+    }
+
+    #[test]
+    fn a_corrupt_or_truncated_entry_is_noticed_and_made_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::open(directory.path(), u64::MAX).unwrap();
+        let compressed = member_of(&cache, b"plain");
+        let path = cache.path(GZIP, b"plain");
+        let whole = fs::read(&path).unwrap();
+        let mut flipped = whole.clone();
+        flipped[9] ^= 1;
+        for broken in [&flipped[..], &whole[..whole.len() - 1], &whole[..2], &[]] {
+            fs::write(&path, broken).unwrap();
+            assert_eq!(member_of(&cache, b"plain"), compressed);
+            assert_eq!(fs::read(&path).unwrap(), whole);
+        }
+        assert_eq!(cache.counts(), counts(0, 5, 4));
+    }
+
+    #[test]
+    fn levels_and_algorithms_do_not_share_members() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::open(directory.path(), u64::MAX).unwrap();
+        let paths = [Compression::Gzip(6), Compression::Gzip(7), Compression::Zstd(6)].map(|one| cache.path(one, b"x"));
+        assert!(paths[0] != paths[1] && paths[0] != paths[2] && paths[1] != paths[2]);
+        assert_ne!(cache.path(GZIP, b"x"), cache.path(GZIP, b"y"));
+    }
+
+    #[test]
+    fn what_was_not_used_for_longest_goes_first() {
+        let directory = tempfile::tempdir().unwrap();
+        let unlimited = Cache::open(directory.path(), u64::MAX).unwrap();
+        let plains: Vec<_> = (0..4).map(|n: u8| vec![n; 10]).collect();
+        for (age, plain) in (0..).zip(&plains) {
+            member_of(&unlimited, plain);
+            let file = File::options().write(true).open(unlimited.path(GZIP, plain)).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(age)).unwrap();
+        }
+        // Used again, so the oldest by far is the youngest now.
+        member_of(&unlimited, &plains[0]);
+        let size = fs::metadata(unlimited.path(GZIP, &plains[0])).unwrap().len();
+        let limited = Cache::open(directory.path(), 2 * size).unwrap();
+        limited.evict().unwrap();
+        let left: Vec<_> = plains.iter().map(|plain| limited.path(GZIP, plain).exists()).collect();
+        assert_eq!(left, [true, false, false, true]);
+    }
+
+    #[test]
+    fn a_cache_that_cannot_be_written_is_an_error_that_names_it() {
+        let error = Cache::open(Path::new("/proc/no-cache"), 1).unwrap_err().to_string();
+        assert!(error.starts_with("can't create the cache \"/proc/no-cache\""), "{error}");
+    }
+}
