@@ -188,7 +188,7 @@ fn a_changed_file_changes_only_members_near_it_and_the_cache_changes_no_byte() {
         let without = json!({"compression": {"algorithm": algorithm}});
         let build_with = |changes: &Value| build_sources(out.path(), &[(root.path(), "/")], changes).unwrap();
         let first = build_with(&cached).cache.unwrap();
-        assert!(first.hits == 0 && first.misses > 10, "{first:?}");
+        assert!(first.hits == 0 && first.misses > 5, "{first:?}");
         let again = build_with(&cached);
         assert_eq!((again.cache.unwrap().hits, again.cache.unwrap().misses), (first.misses, 0));
         assert_eq!(again.manifest.digest, build_with(&without).manifest.digest);

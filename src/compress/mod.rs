@@ -27,7 +27,7 @@ pub enum Compression {
 }
 
 impl Compression {
-    const DEFAULT_GZIP: i32 = 6;
+    const DEFAULT_GZIP: i32 = 4;
     const DEFAULT_ZSTD: i32 = 3;
 
     /// The compression with this name (`none`, `gzip`, `zstd`) and level, or the algorithm's default level.
@@ -51,6 +51,15 @@ impl Compression {
                 Some(level) => Err(Error::spec("compression.level", level.to_string(), "none has no levels")),
             },
             _ => Err(Error::spec("compression.algorithm", algorithm, "gzip, zstd and none are known")),
+        }
+    }
+
+    /// How many plain bytes to make a member of, at most. What compresses looks back 32 KiB in gzip, so larger ones gain
+    /// nothing there; in zstd up to 2 MiB and more, so smaller ones lose: see docs/performance.md for the curve.
+    pub fn member_size(self) -> usize {
+        match self {
+            Self::None | Self::Gzip(_) => 1 << 20,
+            Self::Zstd(_) => 4 << 20,
         }
     }
 

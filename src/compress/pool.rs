@@ -68,7 +68,7 @@ impl Pool {
         path: PathBuf,
     ) -> Result<MemberWriter<W>> {
         // What is under way is bounded here: memory does not grow with the layer, and no thread waits for want of work.
-        let (order, pending) = sync_channel(2 * self.threads());
+        let (order, pending) = sync_channel(self.threads() + 1);
         let (recycle, spent) = channel();
         let writer = spawn("write layer", move || write_in_order(output, path, &pending, &recycle))?;
         let jobs = self.jobs.clone().ok_or_else(|| Error::Internal("the pool has ended".into()))?;

@@ -16,15 +16,10 @@ use crate::layout::{Blob, BlobWriter};
 use crate::progress::Progress;
 use crate::rootfs::{Content, Entry, Inode, Kind};
 
-/// The most bytes of the tar stream that make a member. A file that is larger begins a member of its own and is cut at
-/// multiples of this size from its header on.
-const MEMBER: usize = 1 << 20;
-
-/// From how many bytes on a member may end before the next entry, and before which one of so many it does.
+/// Before which one of so many entries a member may end that is not full.
 ///
 /// The entry's own name decides. If only the bytes so far did, a file that grows would move the end of its member and so
 /// that of every member behind it; a name stays, so at the next one that ends a member all is as it was.
-const MEMBER_LEAST: usize = 256 << 10;
 const ENDS_BEFORE_ONE_OF: u32 = 16;
 
 /// A finished layer.
@@ -80,6 +75,9 @@ impl Counts {
 pub struct LayerWriter<'a> {
     members: MemberWriter<BlobWriter>,
     compression: Compression,
+    /// The most bytes of the tar stream that make a member. A file that is larger begins a member of its own and is cut
+    /// at multiples of this size from its header on, so that a change in one file leaves the members of others alone.
+    member_size: usize,
     buffer: Vec<u8>,
     hasher: Hasher,
     uncompressed_size: u64,
@@ -100,7 +98,8 @@ impl<'a> LayerWriter<'a> {
         Ok(Self {
             members: pool.writer(compression, blob, path)?,
             compression,
-            buffer: Vec::with_capacity(MEMBER),
+            member_size: compression.member_size(),
+            buffer: Vec::new(),
             hasher: Hasher::new(Algorithm::Sha256),
             uncompressed_size: 0,
             first_names: BTreeMap::new(),
@@ -169,8 +168,8 @@ impl<'a> LayerWriter<'a> {
 
     fn ends_before(&self, path: &[u8], content_size: u64) -> bool {
         let needed = content_size.saturating_add(2 * BLOCK as u64);
-        let is_full = self.buffer.len() as u64 + needed > MEMBER as u64;
-        let may_end = self.buffer.len() >= MEMBER_LEAST && crc32(path).is_multiple_of(ENDS_BEFORE_ONE_OF);
+        let is_full = self.buffer.len() as u64 + needed > self.member_size as u64;
+        let may_end = self.buffer.len() >= self.member_size / 4 && crc32(path).is_multiple_of(ENDS_BEFORE_ONE_OF);
         !self.buffer.is_empty() && (is_full || may_end)
     }
 
@@ -180,7 +179,7 @@ impl<'a> LayerWriter<'a> {
         let mut remaining = size;
         while remaining > 0 {
             self.progress.check()?;
-            let room = MEMBER.saturating_sub(self.buffer.len()).max(1);
+            let room = self.member_size.saturating_sub(self.buffer.len()).max(1);
             let want = usize::try_from(remaining).unwrap_or(usize::MAX).min(room);
             let start = self.buffer.len();
             self.buffer.resize(start + want, 0);
@@ -188,7 +187,7 @@ impl<'a> LayerWriter<'a> {
             self.hasher.update(&self.buffer[start..]);
             self.progress.add_bytes(want as u64);
             remaining -= want as u64;
-            if self.buffer.len() >= MEMBER {
+            if self.buffer.len() >= self.member_size {
                 self.send()?;
             }
         }
