@@ -11,15 +11,19 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::SystemTime;
 
-use libdeflater::crc32;
+use libdeflater::Crc;
 
 use super::Compression;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 
-/// The form of an entry: four bytes of CRC-32 of the member, least first, then the member.
+/// The form of an entry: four bytes of CRC-32, least first, then the member. The checksum is that of the entry's name and
+/// the member, so that a member in another's place is noticed like one that is damaged.
 const FORM: &str = "1";
 const CHECKSUM: usize = 4;
+
+/// How an entry's name ends before it is complete.
+const PARTIAL: &str = ".partial";
 
 /// A directory of compressed members.
 #[derive(Debug)]
@@ -29,7 +33,6 @@ pub struct Cache {
     hits: AtomicU64,
     misses: AtomicU64,
     failures: AtomicU64,
-    temporary: AtomicU64,
 }
 
 /// What a cache did for a build.
@@ -55,13 +58,12 @@ impl Cache {
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
             failures: AtomicU64::new(0),
-            temporary: AtomicU64::new(0),
         };
         fs::create_dir_all(directory).map_err(Error::io("create the cache", directory))?;
         // Better told now than by a build that is as slow as without a cache.
-        let probe = cache.temporary_name();
-        File::create(&probe)
-            .and_then(|_| fs::remove_file(&probe))
+        cache
+            .temporary()
+            .and_then(|(_, path)| fs::remove_file(path))
             .map_err(Error::io("write to the cache", directory))?;
         Ok(cache)
     }
@@ -120,17 +122,25 @@ impl Cache {
         Ok(())
     }
 
+    /// The cache's own files, complete or not. Whatever else somebody keeps in the directory is none of its business.
     fn entries(&self) -> Result<Vec<Stored>> {
         let failed = || Error::io("read the cache", &self.directory);
         let mut found = Vec::new();
         for child in fs::read_dir(&self.directory).map_err(failed())? {
-            let path = child.map_err(failed())?.path();
-            let inside = if path.is_dir() { fs::read_dir(&path).map_err(failed())?.collect() } else { Vec::new() };
-            let inside = inside.into_iter().filter_map(io::Result::ok).map(|child| child.path());
-            // What is gone by now was removed by another build.
-            found.extend(inside.chain([path]).filter_map(Stored::of));
+            let child = child.map_err(failed())?;
+            let (name, path) = (child.file_name(), child.path());
+            let name = name.to_string_lossy();
+            if name.starts_with("member-") && name.ends_with(PARTIAL) {
+                found.push(path);
+            } else if is_hex(&name, 2) && path.is_dir() {
+                let inside = fs::read_dir(&path).map_err(failed())?.filter_map(io::Result::ok);
+                found.extend(
+                    inside.filter(|entry| is_entry(&entry.file_name().to_string_lossy())).map(|entry| entry.path()),
+                );
+            }
         }
-        Ok(found)
+        // What is gone by now was removed by another build.
+        Ok(found.into_iter().filter_map(Stored::of).collect())
     }
 
     fn path(&self, compression: Compression, plain: &[u8]) -> PathBuf {
@@ -140,12 +150,10 @@ impl Cache {
     }
 
     fn write(&self, path: &Path, member: &[u8]) -> io::Result<()> {
-        let temporary = self.temporary_name();
-        let written = File::create(&temporary)
-            .and_then(|mut file| {
-                file.write_all(&crc32(member).to_le_bytes())?;
-                file.write_all(member)
-            })
+        let (mut file, temporary) = self.temporary()?;
+        let written = file
+            .write_all(&checksum(path, member))
+            .and_then(|()| file.write_all(member))
             .and_then(|()| path.parent().map_or(Ok(()), fs::create_dir_all))
             .and_then(|()| fs::rename(&temporary, path));
         if written.is_err() {
@@ -154,11 +162,36 @@ impl Cache {
         written
     }
 
-    /// What a killed build leaves under such a name is the oldest in the cache one day, and goes.
-    fn temporary_name(&self) -> PathBuf {
-        let number = self.temporary.fetch_add(1, Relaxed);
-        self.directory.join(format!("{}-{number}.partial", std::process::id()))
+    /// A file that no other build and no other thread writes to. What a killed build leaves under such a name is the
+    /// oldest in the cache one day, and goes.
+    fn temporary(&self) -> io::Result<(File, PathBuf)> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        loop {
+            let number = NUMBER.fetch_add(1, Relaxed);
+            let path = self.directory.join(format!("member-{}-{number}{PARTIAL}", std::process::id()));
+            // Another machine or container may have a process of the same number.
+            match File::create_new(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                created => return created.map(|file| (file, path)),
+            }
+        }
     }
+}
+
+fn checksum(path: &Path, member: &[u8]) -> [u8; CHECKSUM] {
+    let mut crc = Crc::new();
+    crc.update(path.file_name().unwrap_or_default().as_encoded_bytes());
+    crc.update(member);
+    crc.sum().to_le_bytes()
+}
+
+fn is_hex(text: &str, length: usize) -> bool {
+    text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Whether an entry of any form and of any version of what compresses is called so.
+fn is_entry(name: &str) -> bool {
+    name.split_once('.').is_some_and(|(digest, identity)| is_hex(digest, 62) && identity.contains('.'))
 }
 
 /// An entry, sorted by when it was used last.
@@ -179,11 +212,11 @@ impl Stored {
 /// Reads a member, checks it, and marks it as used.
 fn read(path: &Path, member: &mut Vec<u8>) -> io::Result<()> {
     let mut file = File::open(path)?;
-    let mut checksum = [0; CHECKSUM];
-    file.read_exact(&mut checksum)?;
+    let mut expected = [0; CHECKSUM];
+    file.read_exact(&mut expected)?;
     member.clear();
     file.read_to_end(member)?;
-    if crc32(member).to_le_bytes() != checksum {
+    if checksum(path, member) != expected {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the entry is corrupt"));
     }
     // SAFETY: the descriptor is open; no times given means now.
@@ -261,6 +294,43 @@ mod tests {
         limited.evict().unwrap();
         let left: Vec<_> = plains.iter().map(|plain| limited.path(GZIP, plain).exists()).collect();
         assert_eq!(left, [true, false, false, true]);
+    }
+
+    #[test]
+    fn a_member_in_the_place_of_another_is_noticed() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::open(directory.path(), u64::MAX).unwrap();
+        let compressed = member_of(&cache, b"plain");
+        member_of(&cache, b"other");
+        fs::copy(cache.path(GZIP, b"other"), cache.path(GZIP, b"plain")).unwrap();
+        assert_eq!(member_of(&cache, b"plain"), compressed);
+        assert_eq!(cache.counts(), counts(0, 3, 1));
+    }
+
+    #[test]
+    fn builds_of_one_process_write_to_files_of_their_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let caches = [(); 2].map(|()| Cache::open(directory.path(), u64::MAX).unwrap());
+        let files = [&caches[0], &caches[1], &caches[0]].map(|cache| cache.temporary().unwrap().1);
+        assert!(files[0] != files[1] && files[1] != files[2] && files[0] != files[2]);
+    }
+
+    #[test]
+    fn what_is_not_of_the_cache_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::open(directory.path(), 0).unwrap();
+        member_of(&cache, b"plain");
+        let (mut file, unfinished) = cache.temporary().unwrap();
+        file.write_all(b"half").unwrap();
+        let foreign = ["letter.txt", "docs/letter.txt", "ab/letter.txt", "member.partial"]
+            .map(|name| directory.path().join(name));
+        for path in &foreign {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "dear").unwrap();
+        }
+        cache.evict().unwrap();
+        assert!(foreign.iter().all(|path| path.exists()));
+        assert!(!cache.path(GZIP, b"plain").exists() && !unfinished.exists());
     }
 
     #[test]
