@@ -116,6 +116,17 @@ OCI_THREADS ?= "${BB_NUMBER_THREADS}"
 OCI_THREADS[doc] = "Threads that pack the image; never changes a byte of it."
 
 #
+# What was compressed before, for images that share files. Any number of builds may use the directory at the same time.
+#
+OCI_CACHE_DIR ?= "${TMPDIR}/oci-member-cache"
+OCI_CACHE_DIR[doc] = "Directory that keeps what was compressed, so that only what changed is compressed again; never changes a byte of the image; empty for none."
+OCI_CACHE_LIMIT ?= "4G"
+OCI_CACHE_LIMIT[doc] = "Most bytes in OCI_CACHE_DIR, with K, M, G or T for binary units; beyond that goes what was not used for longest."
+# Entries are shared by builds, and removed by others than this recipe's, of which its pseudo database learns nothing. It
+# knows files by inode number, and would take the next file that gets the number of a removed entry for that entry.
+PSEUDO_IGNORE_PATHS .= "${@oci_rs_untracked(d)}"
+
+#
 # Layers: so far every image has one. Any other value stops the task.
 #
 OCI_LAYER_MODE ?= "single"
@@ -140,6 +151,13 @@ def oci_rs_subarch(d):
         return ''
     features = (d.getVar('TUNE_FEATURES') or '').split()
     return next((v for v in ('v8', 'v7', 'v6', 'v5') if any(f.startswith('arm' + v) for f in features)), '')
+
+def oci_rs_untracked(d):
+    """OCI_CACHE_DIR for pseudo's list of prefixes; never nothing, or what IMAGE_ROOTFS begins with: that must stay tracked."""
+    cache, rootfs = d.getVar('OCI_CACHE_DIR').strip(), d.getVar('IMAGE_ROOTFS')
+    if not cache or any(c in ', \t\n' for c in cache) or os.path.realpath(rootfs).startswith(os.path.realpath(cache)):
+        return ''
+    return ',' + cache
 
 def oci_rs_entry_varflags(d):
     """The varflags that are entries, in the form in which vardeps names them."""
@@ -210,5 +228,6 @@ oci_rs_library[vardeps] = " \
 "
 # Read too, but no byte of the image follows from their text.
 oci_rs_library[vardepsexclude] = " \
-    OCI_IMAGE_APP_RECIPE OCI_IMAGE_BACKEND OCI_LAYER_CACHE OCI_LAYER_CACHE_DIR OCI_THREADS PATH TOPDIR \
+    OCI_CACHE_DIR OCI_CACHE_LIMIT OCI_IMAGE_APP_RECIPE OCI_IMAGE_BACKEND OCI_LAYER_CACHE OCI_LAYER_CACHE_DIR \
+    OCI_THREADS PATH TOPDIR \
 "

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from .api import (
     BuildResult,
+    CacheCounts,
     Counts,
     Descriptor,
     Finding,
@@ -46,6 +47,7 @@ from .errors import (
 from .spec import (
     DEFAULT_EXCLUDE_XATTRS,
     Archive,
+    Cache,
     Compression,
     Config,
     ImageSpec,
@@ -58,6 +60,8 @@ __all__ = [
     "DEFAULT_EXCLUDE_XATTRS",
     "Archive",
     "BuildResult",
+    "Cache",
+    "CacheCounts",
     "Compression",
     "Config",
     "Counts",

@@ -94,6 +94,21 @@ class Counts(Record):
 
 
 @dataclass(frozen=True)
+class CacheCounts(Record):
+    """What a cache has done for a build.
+
+    Attributes:
+        hits: Members of layers that were there.
+        misses: Members that had to be compressed.
+        failures: Entries that were corrupt, or could not be read or written, which costs nothing but time.
+    """
+
+    hits: int
+    misses: int
+    failures: int
+
+
+@dataclass(frozen=True)
 class BuildResult(Record):
     """What a build has made.
 
@@ -109,6 +124,7 @@ class BuildResult(Record):
         content_bytes: The size of all file contents in bytes.
         notes: What a user should know, one sentence each, for example which socket was left out.
         seconds: How long the build took.
+        cache: What the cache has done, or None where there is none.
     """
 
     json_parts: ClassVar[Mapping[str, type[Record]]] = {
@@ -116,6 +132,7 @@ class BuildResult(Record):
         "config": Descriptor,
         "layers": Layer,
         "counts": Counts,
+        "cache": CacheCounts,
     }
 
     name: str
@@ -129,6 +146,7 @@ class BuildResult(Record):
     content_bytes: int
     notes: tuple[str, ...]
     seconds: float
+    cache: CacheCounts | None = None
 
 
 @dataclass(frozen=True)

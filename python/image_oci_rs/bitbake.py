@@ -20,11 +20,13 @@ import bb  # type: ignore[import-not-found,import-untyped,unused-ignore]
 import bb.progress  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 from .api import BuildResult, Progress, build
+from .display import cache_notes
 from .errors import ImageError, SpecError
 from .other_python import build_in
 from .parsing import check_name, check_tag
 from .spec import (
     Archive,
+    Cache,
     Compression,
     Config,
     ImageSpec,
@@ -35,6 +37,7 @@ from .spec import (
     parse_created,
     parse_key_value,
     parse_reference,
+    parse_size,
     split_words,
 )
 
@@ -61,6 +64,8 @@ _VARIABLES: Mapping[str, str] = {
     "compression.level": "OCI_LAYER_COMPRESSION_LEVEL",
     "output": "IMGDEPLOYDIR",
     "threads": "OCI_THREADS",
+    "cache.directory": "OCI_CACHE_DIR",
+    "cache.limit": "OCI_CACHE_LIMIT",
 }
 
 # What these may be, if anything, until images of several layers are supported.
@@ -307,6 +312,7 @@ def image_spec(d: Datastore, outputs: Outputs) -> ImageSpec:
         compression=Compression(read.text("OCI_LAYER_COMPRESSION"), read.number("OCI_LAYER_COMPRESSION_LEVEL")),
         output=outputs.spec(),
         threads=read.number("OCI_THREADS"),
+        cache=_cache(read),
     )
 
 
@@ -324,6 +330,16 @@ def _number(text: str, variable: str) -> int | None:
     if text and re.fullmatch("[0-9]+", text) is None:
         raise SpecError("must be a whole number", variable, text)
     return int(text) if text else None
+
+
+def _cache(read: _Reader) -> Cache | None:
+    directory = read.text("OCI_CACHE_DIR")
+    if not directory:
+        return None
+    # In a variable of pseudo's it stands in a list with commas, and that among others with blanks.
+    if re.fullmatch(r"/[^\s,]*", directory) is None:
+        raise SpecError("must be an absolute path without blanks and commas", "OCI_CACHE_DIR", directory)
+    return Cache(directory, parse_size(read.text("OCI_CACHE_LIMIT"), "OCI_CACHE_LIMIT"))
 
 
 def _author(read: _Reader) -> str | None:
@@ -408,6 +424,10 @@ def _log(spec: ImageSpec, result: BuildResult) -> None:
             f"layer {layer.digest}: {layer.entries} entries, {layer.size} bytes;"
             f" uncompressed {layer.diff_id}: {layer.uncompressed_size} bytes"
         )
+    if spec.cache and result.cache:
+        bb.note(f"cache {spec.cache.directory}: {result.cache.hits} hits, {result.cache.misses} misses")
+        for note in cache_notes(result.cache):
+            bb.warn(f"{spec.cache.directory}: {note}")
     for path in spec.output.paths:
         bb.note(f"wrote {path}")
     for note in result.notes:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from .api import BuildResult, ImageSummary, Inspection, Progress, Report
+from .api import BuildResult, CacheCounts, ImageSummary, Inspection, Progress, Report
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB")
 _COMPRESSIONS = {"tar": "not compressed", "tar+gzip": "gzip", "tar+zstd": "zstd"}
@@ -94,10 +94,26 @@ def build_text(result: BuildResult) -> str:
             f"  layer     {layer.digest}  {_compression(layer.media_type)}, {size(layer.size)} of "
             f"{size(layer.uncompressed_size)}, {layer.entries} entries"
         )
+    notes = list(result.notes)
+    if result.cache is not None:
+        lines.append(f"  cache     {cache_text(result.cache)}")
+        notes += cache_notes(result.cache)
     lines += [f"  wrote     {path}" for path in (result.layout, *result.archives) if path]
-    lines += [f"  note      {note}" for note in result.notes]
+    lines += [f"  note      {note}" for note in notes]
     lines.append(f"  took      {result.seconds:.2f} s")
     return "\n".join(lines)
+
+
+def cache_text(cache: CacheCounts) -> str:
+    """How much of the layers came out of the cache."""
+    return f"{cache.hits} of {cache.hits + cache.misses} members"
+
+
+def cache_notes(cache: CacheCounts) -> list[str]:
+    """What a user should know of the cache, one sentence each."""
+    if not cache.failures:
+        return []
+    return [f"failures of the cache: {cache.failures}; entries corrupt, not readable or not writable cost time only"]
 
 
 def report_text(report: Report) -> str:

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from .errors import SpecError, os_error
-from .parsing import expand_label_key, parse_created, parse_key_value, split_tag
+from .parsing import expand_label_key, parse_created, parse_key_value, parse_size, split_tag
 from .spec import (
     DEFAULT_EXCLUDE_XATTRS,
     Archive,
+    Cache,
     Compression,
     Config,
     ImageSpec,
@@ -158,6 +159,18 @@ class BuildOptions:
             help="extended attribute to leave out besides " + ", ".join(DEFAULT_EXCLUDE_XATTRS),
         )
         add("threads", "--threads", type=int, metavar="N", help="(default: all processors)")
+        add(
+            "cache.directory",
+            "--cache",
+            metavar="DIR",
+            help="keep what was compressed in DIR, for builds to come",
+        )
+        add(
+            "cache.limit",
+            "--cache-limit",
+            metavar="SIZE",
+            help="most bytes in DIR; K, M, G and T are binary units (default: 4G)",
+        )
         self._flag("--replace", help="replace outputs that exist")
 
     def arrange(self, arguments: Sequence[str]) -> list[str]:
@@ -246,6 +259,7 @@ def _spec(options: argparse.Namespace) -> ImageSpec:
         exclude_xattrs=DEFAULT_EXCLUDE_XATTRS + tuple(options.exclude_xattr or ()),
         output=_output(options, path, tag),
         threads=options.threads,
+        cache=_cache(options),
     )
 
 
@@ -257,6 +271,15 @@ def _output(options: argparse.Namespace, path: str, tag: str) -> Output:
     parts = [path, tag, _architecture(options), options.arch_variant, _os(options)]
     file_name = "-".join(part for part in parts if part)
     return Output(archives=(Archive(f"{file_name}.oci-image.tar"),), replace=replace)
+
+
+def _cache(options: argparse.Namespace) -> Cache | None:
+    if options.cache_limit is None:
+        return None if options.cache is None else Cache(options.cache)
+    limit = parse_size(options.cache_limit, "cache.limit")
+    if options.cache is None:
+        raise SpecError("must stand beside --cache", "cache.limit", options.cache_limit)
+    return Cache(options.cache, limit)
 
 
 def _architecture(options: argparse.Namespace) -> str:

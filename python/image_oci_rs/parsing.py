@@ -26,6 +26,8 @@ _WORD_PIECE = re.compile(
 )
 _ESCAPE_IN_DOUBLE_QUOTES = re.compile(r'\\([$`"\\\n])')
 
+_SIZE_UNITS = ("", "K", "M", "G", "T")
+_SIZE = re.compile(r"([0-9]{1,18})([KMGT]?)")
 _PORT = re.compile(r"([0-9]{1,9})(?:/(tcp|udp|sctp))?")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _HOST_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
@@ -79,6 +81,25 @@ def check_integer(value: object, field: str, lowest: int, highest: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
         raise SpecError(f"must be a whole number from {lowest} to {highest}", field, value)
     return value
+
+
+def parse_size(text: str, field: str = "") -> int:
+    """A number of bytes.
+
+    Args:
+        text: Digits, with K, M, G or T behind them for powers of 1024.
+        field: The field's name, for the error.
+
+    Returns:
+        The number.
+
+    Raises:
+        SpecError: It is of another form.
+    """
+    match = _SIZE.fullmatch(check_text(text, field))
+    if match is None:
+        raise SpecError("must be a number of bytes, or one with K, M, G or T behind it", field, text)
+    return int(match[1]) << 10 * _SIZE_UNITS.index(match[2])
 
 
 def split_words(text: str) -> tuple[str, ...]:

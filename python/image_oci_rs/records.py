@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
 from .errors import SpecError
@@ -80,14 +80,14 @@ class Record:
             if name not in document and field.default is MISSING and field.default_factory is MISSING:
                 at = f"{cls.json_path}.{name}" if cls.json_path else name
                 raise SpecError("must be given", at)
-        return cls(**{key: cls._value(key, value) for key, value in document.items()})
+        return cls(**{key: cls._value(known[key], value) for key, value in document.items()})
 
     @classmethod
-    def _value(cls, key: str, value: object) -> object:
-        part = cls.json_parts.get(key)
-        if part is not None:
-            return tuple(map(part.from_json, value)) if isinstance(value, list) else part.from_json(value)
-        return tuple(value) if isinstance(value, list) else value
+    def _value(cls, field: Field[Any], value: object) -> object:
+        part = cls.json_parts.get(field.name)
+        if part is None or (value is None and field.default is None):
+            return tuple(value) if isinstance(value, list) else value
+        return tuple(map(part.from_json, value)) if isinstance(value, list) else part.from_json(value)
 
     def dumps(self) -> str:
         """`to_json` as one line of ASCII, which passes through any locale's streams."""

@@ -30,6 +30,7 @@ from .parsing import (
     parse_key_value,
     parse_port,
     parse_reference,
+    parse_size,
     parse_stop_signal,
     split_tag,
     split_words,
@@ -40,6 +41,7 @@ from .records import FrozenMap, Record
 __all__ = [
     "DEFAULT_EXCLUDE_XATTRS",
     "Archive",
+    "Cache",
     "Compression",
     "Config",
     "ImageSpec",
@@ -51,6 +53,7 @@ __all__ = [
     "parse_key_value",
     "parse_port",
     "parse_reference",
+    "parse_size",
     "split_tag",
     "split_words",
 ]
@@ -59,6 +62,7 @@ DEFAULT_EXCLUDE_XATTRS = ("security.selinux", "trusted.*", "system.nfs4_acl")
 """Extended attributes that belong to the machine that builds and not to the image."""
 
 _MOST_THREADS = 1024
+_LARGEST_CACHE = 2**63 - 1
 _LEVELS = {"gzip": (1, 12), "zstd": (1, 22)}
 _XATTR_PATTERN = re.compile(r"[^*]+\*?|\*")
 # Written by the build itself, out of name and tag.
@@ -244,6 +248,32 @@ class Output(Record):
 
 
 @dataclass(frozen=True)
+class Cache(Record):
+    """Where what was compressed before is kept, for builds to come. No byte of an image depends on it.
+
+    Any number of builds may use a directory at the same time.
+
+    Attributes:
+        directory: A directory for nothing else, made if it is not there; a relative path counts from the
+            current directory and is kept as an absolute one.
+        limit: How many bytes it may hold; beyond that goes what was not used for longest.
+
+    Raises:
+        SpecError: A value is none of these.
+    """
+
+    json_path: ClassVar[str] = "cache"
+
+    directory: str
+    limit: int = 4 << 30
+
+    def __post_init__(self) -> None:
+        """Checks the values."""
+        _set(self, directory=_file_path(self.directory, "cache.directory"))
+        check_integer(self.limit, "cache.limit", 1, _LARGEST_CACHE)
+
+
+@dataclass(frozen=True)
 class ImageSpec(Record):
     """One image, and how to build it.
 
@@ -264,9 +294,11 @@ class ImageSpec(Record):
             counts what is left out.
         threads: How many threads compress; None: as many as there are processors. No byte of the
             image depends on it.
+        cache: Where what was compressed before is kept; None: nowhere.
 
     Raises:
-        SpecError: A value is none of these, or an output lies inside a source.
+        SpecError: A value is none of these, or an output or the cache lies inside a source, or any of
+            these inside the cache.
     """
 
     json_parts: ClassVar[Mapping[str, type[Record]]] = {
@@ -275,6 +307,7 @@ class ImageSpec(Record):
         "output": Output,
         "config": Config,
         "compression": Compression,
+        "cache": Cache,
     }
 
     sources: tuple[Source, ...]
@@ -289,6 +322,7 @@ class ImageSpec(Record):
     compression: Compression = field(default_factory=Compression)
     exclude_xattrs: tuple[str, ...] = DEFAULT_EXCLUDE_XATTRS
     threads: int | None = None
+    cache: Cache | None = None
 
     def __post_init__(self) -> None:
         """Checks the values."""
@@ -302,7 +336,8 @@ class ImageSpec(Record):
             raise SpecError("must name at least one root filesystem", "sources")
         for name, kind in self.json_parts.items():
             value = getattr(self, name)
-            if name != "sources" and not isinstance(value, kind):
+            missing = name == "cache" and value is None
+            if name != "sources" and not missing and not isinstance(value, kind):
                 raise SpecError(f"must be of the class {kind.__name__}", name, value)
         check_name(self.name)
         check_tag(self.tag)
@@ -322,15 +357,23 @@ class ImageSpec(Record):
         for pattern in self.exclude_xattrs:
             if _XATTR_PATTERN.fullmatch(pattern) is None:
                 raise SpecError("must be a name, with '*' at its end or nowhere", "exclude_xattrs", pattern)
-        self._check_outputs_are_outside()
+        self._check_paths_are_apart()
 
-    def _check_outputs_are_outside(self) -> None:
-        """An image that is written into the root filesystem would be packed into itself."""
-        for path in self.output.paths:
-            for source in self.sources:
-                if _lies_in(path, source.path):
-                    reason = f"must not lie inside the root filesystem {source.path!r}"
-                    raise SpecError(reason, "output", path)
+    def _check_paths_are_apart(self) -> None:
+        """What is written into the root filesystem would be packed, what lies in the cache removed one day."""
+        sources = [source.path for source in self.sources]
+        written = [("output", path) for path in self.output.paths]
+        if self.cache is not None:
+            directory = self.cache.directory
+            for path in (*self.output.paths, *sources):
+                if _lies_in(path, directory):
+                    reason = f"must be a directory for nothing else, but holds {path!r}"
+                    raise SpecError(reason, "cache.directory", directory)
+            written.append(("cache.directory", directory))
+        for name, path in written:
+            for source in sources:
+                if _lies_in(path, source):
+                    raise SpecError(f"must not lie inside the root filesystem {source!r}", name, path)
 
 
 def _set(record: Record, **values: object) -> None:

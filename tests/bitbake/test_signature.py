@@ -133,6 +133,9 @@ def test_empty_command_is_not_an_unset_one(small_image: SmallImage) -> None:
     [
         'OCI_THREADS = "63"',
         'BB_NUMBER_THREADS = "63"',
+        'OCI_CACHE_DIR = ""',
+        'OCI_CACHE_DIR = "/elsewhere"',
+        'OCI_CACHE_LIMIT = "1M"',
         'DATE = "20010203"\nTIME = "112233"',
         'TMPDIR = "/elsewhere"',
         'HOST_PATH = "/bin"',

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bitbake_harness.build_directory import BuildDirectory, Outcome
 from bitbake_harness.kit import Kit
+from broken_engine import NEWER_LIBC
 from image_recipe import SMALL_IMAGE, layout_json
 
 from image_oci_rs import ImageSpec, Output, Platform, Source, other_python
@@ -19,30 +20,6 @@ from rootfs_fixtures import attributes
 
 SmallImage = Callable[..., BuildDirectory]
 PATIENCE = 20.0
-# What importing a library fails with that was linked on a machine with a newer libc.
-NEWER_LIBC = "/lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.99' not found (required by _core.abi3.so)"
-BROKEN_ENGINE = f"""\
-import os
-if "NATIVE_PYTHON" not in os.environ:
-    raise ImportError({NEWER_LIBC!r})
-from importlib.machinery import ExtensionFileLoader
-from importlib.util import module_from_spec, spec_from_file_location
-_file = os.path.join(os.path.dirname(__file__), "real-core")
-_loader = ExtensionFileLoader(__name__, _file)
-_core = module_from_spec(spec_from_file_location(__name__, _file, loader=_loader))
-_loader.exec_module(_core)
-build, __version__ = _core.build, _core.__version__
-"""
-
-
-@pytest.fixture(scope="module")
-def broken_kit() -> Iterator[Kit]:
-    """A kit whose engine only nativepython3 can load."""
-    with Kit.make() as kit:
-        (engine,) = kit.package.glob("_core*.so")
-        engine.rename(kit.package / "real-core")
-        (kit.package / "_core.py").write_text(BROKEN_ENGINE)
-        yield kit
 
 
 def built(build: BuildDirectory) -> Outcome:

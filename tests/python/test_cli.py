@@ -35,10 +35,25 @@ def test_words_go_to_stderr(core: FakeCore, capsys: pytest.CaptureFixture[str]) 
         "  manifest  sha256:aa\n"
         "  config    sha256:bb\n"
         "  layer     sha256:cc  gzip, 2.0 KiB of 4.0 KiB, 5 entries\n"
+        "  cache     680 of 690 members\n"
         "  wrote     /out/app\n"
         "  note      run/x.sock: socket left out\n"
         "  took      0.50 s\n"
     )
+
+
+def test_a_cache_that_failed_is_a_note(core: FakeCore, capsys: pytest.CaptureFixture[str]) -> None:
+    core.answer = {**RESULT, "cache": {"hits": 0, "misses": 9, "failures": 7}}
+    assert cli.run(BUILD) == 0
+    err = capsys.readouterr().err
+    assert "  cache     0 of 9 members\n" in err
+    assert "  note      failures of the cache: 7; " in err
+
+
+def test_no_cache_is_no_line(core: FakeCore, capsys: pytest.CaptureFixture[str]) -> None:
+    core.answer = {**RESULT, "cache": None}
+    assert cli.run(BUILD) == 0
+    assert "cache" not in capsys.readouterr().err
 
 
 def test_data_goes_to_stdout(core: FakeCore, capsys: pytest.CaptureFixture[str]) -> None:

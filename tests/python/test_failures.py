@@ -20,6 +20,7 @@ import pytest
 
 from image_oci_rs import (
     Archive,
+    Cache,
     ImageError,
     ImageOSError,
     ImageSpec,
@@ -146,6 +147,30 @@ def test_an_output_directory_that_can_not_be_written(open_directory: Path, make_
         assert error.errno == errno.EACCES
         assert str(error.filename).startswith(str(out))
     assert names(out) == []
+
+
+def test_a_cache_that_can_not_be_written(open_directory: Path, make_spec: MakeSpec) -> None:
+    root, out, cache = (open_directory / name for name in ("r", "o", "c"))
+    root.mkdir()
+    out.mkdir()
+    out.chmod(0o777)
+    cache.mkdir(mode=0o755)
+    for directory in (cache, cache / "below"):
+        spec = make_spec(
+            sources=(Source(str(root)),),
+            output=Output(layout=str(out / "x")),
+            cache=Cache(str(directory)),
+        )
+        with another_user():
+            error = fails(spec, PermissionError, f"the cache '{directory}'", "Permission denied")
+        assert isinstance(error, ImageOSError)
+        assert (error.errno, error.filename) == (errno.EACCES, str(directory))
+    assert names(out) == names(cache) == []
+
+
+def test_a_cache_below_a_file(make_spec: MakeSpec, rootfs: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    fails(make_spec(cache=Cache(str(tmp_path / "file/cache"))), NotADirectoryError, f"{tmp_path}/file/cache")
 
 
 def test_an_output_directory_that_does_not_exist(make_spec: MakeSpec, tmp_path: Path) -> None:

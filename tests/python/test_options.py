@@ -48,6 +48,7 @@ def test_the_least(core: FakeCore, tmp_path: Path) -> None:
         "exclude_xattrs": ["security.selinux", "trusted.*", "system.nfs4_acl"],
         "output": {"layout": f"{tmp_path}/app", "archives": [], "replace": False},
         "threads": None,
+        "cache": None,
     }
 
 
@@ -90,6 +91,12 @@ def test_the_least(core: FakeCore, tmp_path: Path) -> None:
          ["security.selinux", "trusted.*", "system.nfs4_acl", "user.*"]),
         (["--threads", "3"], "threads", 3),
         (["--replace"], "output.replace", True),
+        (["--cache", "/c"], "cache", {"directory": "/c", "limit": 4294967296}),
+        (["--cache", "/c", "--cache-limit", "5"], "cache.limit", 5),
+        (["--cache-limit=2K", "--cache=/c"], "cache.limit", 2048),
+        (["--cache", "/c", "--cache-limit", "3M"], "cache.limit", 3145728),
+        (["--cache", "/c", "--cache-limit", "1G"], "cache.limit", 1073741824),
+        (["--cache", "/c", "--cache-limit", "2T"], "cache.limit", 2199023255552),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("order", ["before", "between", "behind"])
@@ -190,6 +197,14 @@ TAG = "must be 1 to 128 letters, digits, '_', '.' and '-', and not begin with '.
         (["--name", "App"], "argument --name: must be at most 255 lower-case letters"),
         (["--name", "app:1"], "argument --name: must be at most 255 lower-case letters"),
         (["--threads", "0"], "argument --threads: must be a whole number from 1 to 1024 (got 0)"),
+        (["--cache", ""], "argument --cache: must be a path (got '')"),
+        (["--cache", "rootfs/c"], "argument --cache: must not lie inside the root filesystem "),
+        (["--cache", "."], "argument --cache: must be a directory for nothing else, but holds "),
+        (["--cache", "c", "--cache-limit", "0"],
+         "argument --cache-limit: must be a whole number from 1 to 9223372036854775807 (got 0)"),
+        (["--cache", "c", "--cache-limit", "9999999T"],
+         "argument --cache-limit: must be a whole number from 1 to 9223372036854775807 (got "),
+        (["--cache-limit", "1G"], "argument --cache-limit: must stand beside --cache (got '1G')"),
         (["--exclude-xattr", "a*b"],
          "argument --exclude-xattr: must be a name, with '*' at its end or nowhere (got 'a*b')"),
         (["-a", "a\udcff"], "argument -a/--author: must be UTF-8"),

@@ -18,6 +18,7 @@ from image_oci_rs.parsing import (
     parse_key_value,
     parse_port,
     parse_reference,
+    parse_size,
     parse_stop_signal,
     split_tag,
     split_words,
@@ -322,3 +323,18 @@ def test_every_check_takes_only_text(check: Callable[[str], object], value: str,
 
 def test_text_is_returned_as_it_is() -> None:
     assert check_text("ü\n\t'\"$", "field") == "ü\n\t'\"$"
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("0", 0), ("1000", 1000), ("007", 7), ("1K", 1024), ("3M", 3145728), ("4G", 4294967296), ("2T", 2199023255552)],
+)
+def test_sizes(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "G", "4g", "4GB", "4 G", "-1", "1.5G", "0x10", "\u0663", "4G\n", "1" * 19])
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(SpecError, match="must be a number of bytes, or one with K, M, G or T behind it") as caught:
+        parse_size(text, "cache.limit")
+    assert (caught.value.field, caught.value.value) == ("cache.limit", text)

@@ -13,6 +13,7 @@ import pytest
 
 from image_oci_rs import (
     Archive,
+    Cache,
     Compression,
     Config,
     ImageSpec,
@@ -49,6 +50,7 @@ FULL: dict[str, Any] = {
         "replace": True,
     },
     "threads": 4,
+    "cache": {"directory": "/cache", "limit": 1 << 30},
 }
 LEAST: dict[str, Any] = {
     "sources": [{"path": "/r"}],
@@ -105,6 +107,7 @@ def test_defaults() -> None:
         "exclude_xattrs": ["security.selinux", "trusted.*", "system.nfs4_acl"],
         "output": {"layout": "/x", "archives": [], "replace": False},
         "threads": None,
+        "cache": None,
     }
 
 
@@ -177,6 +180,15 @@ BAD_VALUES: list[tuple[str, object, str, str]] = [
     ("threads", 0, "threads", "must be a whole number from 1 to 1024"),
     ("threads", "4", "threads", "must be a whole number from 1 to 1024"),
     ("threads", True, "threads", "must be a whole number from 1 to 1024"),
+    ("cache", "/cache", "cache", "must be a JSON object"),
+    ("cache", {}, "cache.directory", "must be given"),
+    ("cache.directory", "", "cache.directory", "must be a path"),
+    ("cache.directory", "/r/cache", "cache.directory", "must not lie inside the root filesystem '/r'"),
+    ("cache.directory", "/r", "cache.directory", "must be a directory for nothing else, but holds '/r'"),
+    ("cache.directory", "/out", "cache.directory", "must be a directory for nothing else, but holds '/out/x.oci'"),
+    ("cache.limit", 0, "cache.limit", "must be a whole number from 1 to 9223372036854775807"),
+    ("cache.limit", None, "cache.limit", "must be a whole number from 1"),
+    ("cache.limit", "4G", "cache.limit", "must be a whole number from 1"),
 ]
 
 
@@ -274,6 +286,7 @@ def test_relative_paths_count_from_the_current_directory(tmp_path: Path, monkeyp
     assert Source("r").path == f"{tmp_path}/r"
     assert Archive("../x.tar").path == f"{tmp_path}/../x.tar"
     assert Output(layout="x").layout == f"{tmp_path}/x"
+    assert Cache("x").directory == f"{tmp_path}/x"
 
 
 def test_paths_may_be_path_objects() -> None:
@@ -311,11 +324,17 @@ def test_parts_must_be_of_their_class(make_spec: Callable[..., ImageSpec]) -> No
         ("output", "/x"),
         ("config", None),
         ("compression", "gzip"),
+        ("cache", "/cache"),
     ]:
         with pytest.raises(SpecError) as caught:
             make_spec(**{field: value})
         assert caught.value.field == field
         assert "class" in str(caught.value)
+
+
+def test_a_cache_holds_4_gib_unless_another_limit_is_given() -> None:
+    assert Cache("/cache").to_json() == {"directory": "/cache", "limit": 4294967296}
+    assert Cache("/cache", 1).limit == 1
 
 
 def test_compression_levels() -> None:

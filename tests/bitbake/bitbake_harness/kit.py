@@ -113,6 +113,9 @@ class Kit:
 
     def _fill(self) -> None:
         self.python_path.mkdir()
+        # The first import writes parser tables into the package. The build user can't: his would go into the current
+        # directory, whence bb fails to import them the next time.
+        importlib.import_module("bb")
         self.add_python(_location("bb"))
         self.add_python(Path(__file__).parent)
         meta, layer = self.layers
