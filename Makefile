@@ -19,7 +19,7 @@ say = @printf '==> %s\n'
 sources := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name __pycache__ -prune -o ! -name "*.so" -print)
 
 # One by one: most have a conftest.py, and mypy takes a module's name once only.
-typed := python/image_oci_rs demo tests/python tests/bitbake tests/interop
+typed := python/image_oci_rs demo benches tests/python tests/bitbake tests/interop
 
 # What comes with the tests, for the demo.
 demo = $(as_root) env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tests/bitbake $(VENV)/bin/python
@@ -27,7 +27,7 @@ demo = $(as_root) env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tests/bitbake $(VENV)
 # Tests take what mkfs, chown and container engines take: root. What BitBake would run, they run as another user.
 pytest = $(as_root) env PYTHONDONTWRITEBYTECODE=1 $(RUN) pytest -p no:cacheprovider --timeout=900
 
-.PHONY: help setup wheel test lint test-rust test-python test-bitbake test-interop demo compare clean
+.PHONY: help setup wheel test lint test-rust test-python test-bitbake test-interop demo compare bench clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,13 @@ demo: $(VENV)/.wheel | packages-build-demo ## pack a real Debian with the BitBak
 
 compare: $(VENV)/.wheel | packages-build-demo ## pack the same with the commands of image-oci.bbclass, and see what is lost
 	@$(demo) demo/compare.py
+
+bench: $(VENV)/.wheel | packages-build-bench ## measure beside umoci, buildah and tar; writes docs/performance.md
+	$(say) "benchmark: a quarter of an hour on two cores"
+	@program=$$(cargo bench --locked --quiet --no-run --bench in_memory --message-format=json \
+		| sed -n 's/.*"executable":"\([^"]*\)".*/\1/p'); \
+	$(as_root) env PYTHONDONTWRITEBYTECODE=1 $(if $(SOURCE_DATE_EPOCH),SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH)) \
+		$(VENV)/bin/python benches/run.py --reference "$$program" $(BENCH_OPTIONS)
 
 test: lint test-rust $(VENV)/.wheel | packages-build-test-interop ## everything below
 	$(say) "pytest tests/python tests/bitbake tests/interop"
