@@ -55,7 +55,7 @@ impl Compression {
     }
 
     /// How many plain bytes to make a member of, at most. What compresses looks back 32 KiB in gzip, so larger ones gain
-    /// nothing there; in zstd up to 2 MiB and more, so smaller ones lose: see docs/performance.md for the curve.
+    /// nothing there; in zstd it looks back 2 MiB and more, so smaller ones lose. docs/performance.md has the curve.
     pub fn member_size(self) -> usize {
         match self {
             Self::None | Self::Gzip(_) => 1 << 20,
