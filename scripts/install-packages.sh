@@ -38,12 +38,22 @@ choose() {
     return 1
 }
 
+# The Debian archive that this machine's apt is set up for: that of the release itself, not of its updates.
+debian_archive() {
+    local archive
+    archive=$(apt-get indextargets --format '$(ORIGIN) $(CODENAME) $(REPO_URI)' 'Created-By: Packages' |
+        awk '$1 == "Debian" && $2 !~ /-/ && !found++ { print $3 }')
+    [[ -n $archive ]] || die "apt has no Debian archive to take a package of another suite from"
+    echo "$archive"
+}
+
 # Packages of another Debian suite: apt sees that suite alone, so nothing else on the machine changes release.
 install_from_suite() {
-    local name=${1%@*} suite=${1#*@} keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+    local name=${1%@*} suite=${1#*@} keyring=/usr/share/keyrings/debian-archive-keyring.gpg archive
+    archive=$(debian_archive)
     [[ -e $keyring ]] || apt_install debian-archive-keyring
     mkdir -p "$work/$suite/lists/partial"
-    echo "deb [signed-by=$keyring] http://deb.debian.org/debian $suite main" >"$work/$suite/sources.list"
+    echo "deb [signed-by=$keyring] $archive $suite main" >"$work/$suite/sources.list"
     local only=(-o "Dir::Etc::sourcelist=$work/$suite/sources.list" -o Dir::Etc::sourceparts=/dev/null
         -o "Dir::State::lists=$work/$suite/lists")
     say "installing $name from Debian $suite"
