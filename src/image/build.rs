@@ -2,21 +2,20 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
 use std::time::Instant;
 
 use serde::Serialize;
 
 use super::documents;
+use super::layers::{NewLayer, NewLayers, write_layers};
 use super::request::ImageSpec;
 use crate::compress::{Cache, CacheCounts, Pool};
 use crate::digest::Digest;
 use crate::epoch::{Epoch, rfc3339};
 use crate::error::{Error, Result};
-use crate::layer::{Counts, Layer, LayerWriter};
+use crate::layer::Counts;
 use crate::layout::{Blob, LayoutWriter, StagedFile, write_archive};
 use crate::progress::Progress;
-use crate::rootfs::{self, XattrPolicy};
 use crate::spec::{MEDIA_TYPE_CONFIG, MEDIA_TYPE_MANIFEST, Reference};
 
 /// What a build has made.
@@ -71,6 +70,9 @@ pub struct LayerSummary {
     pub uncompressed_size: u64,
     /// The number of its entries.
     pub entries: u64,
+    /// Its name in the plan, if the root filesystem was split.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// Builds the image that `spec` describes.
@@ -85,7 +87,8 @@ pub fn build(spec: &ImageSpec, progress: &Arc<Progress>) -> Result<BuildResult> 
     let mut epoch = Epoch::new(spec.created)?;
     let outputs = Outputs::claim(spec)?;
     let pool = Pool::new(spec.threads(), spec.cache()?)?;
-    let layers = vec![write_layer(spec, &outputs.layout, &pool, &mut epoch, progress)?];
+    let NewLayers { layers, counts, content_bytes, notes } =
+        write_layers(spec, &outputs.layout, &pool, &mut epoch, progress)?;
     let created = epoch.created();
     let layout = &outputs.layout;
     let config = layout.document("config", &documents::configuration(spec, &layers, created)?)?;
@@ -99,38 +102,15 @@ pub fn build(spec: &ImageSpec, progress: &Arc<Progress>) -> Result<BuildResult> 
         manifest: BlobSummary::new(MEDIA_TYPE_MANIFEST, manifest),
         config: BlobSummary::new(MEDIA_TYPE_CONFIG, config),
         created: rfc3339(created),
-        counts: layers[0].counts,
-        content_bytes: layers[0].content_bytes,
-        notes: layers[0].notes.clone(),
+        counts,
+        content_bytes,
+        notes,
         layers: layers.into_iter().map(LayerSummary::new).collect(),
         layout,
         archives,
         cache: pool.cache().map(Cache::counts),
         seconds: started.elapsed().as_secs_f64(),
     })
-}
-
-/// Packs the sources into one layer. Attributes are read ahead by threads of their own, the pool compresses, and one more
-/// thread writes; this one reads contents, frames and hashes them.
-fn write_layer(
-    spec: &ImageSpec,
-    layout: &LayoutWriter,
-    pool: &Pool,
-    epoch: &mut Epoch,
-    progress: &Arc<Progress>,
-) -> Result<Layer> {
-    let compression = spec.compression()?;
-    let policy = XattrPolicy::excluding(&spec.exclude_xattrs);
-    let sources = spec.sources()?;
-    let mut layer = LayerWriter::new(pool, compression, layout.blob("layer")?, progress)?;
-    thread::scope(|scope| {
-        if progress.is_watched() {
-            scope.spawn(|| rootfs::measure(&sources, progress));
-        }
-        let mut entries = rootfs::open(&sources, &policy, &|| layout.scratch(), progress)?;
-        entries.try_for_each(|entry| layer.add(&entry?, epoch))
-    })?;
-    layer.finish()
 }
 
 /// All outputs of a build, each claimed before the work begins: a name that is taken is better known now than in an hour.
@@ -185,12 +165,13 @@ impl BlobSummary {
 }
 
 impl LayerSummary {
-    fn new(layer: Layer) -> Self {
+    fn new(NewLayer { layer, label }: NewLayer) -> Self {
         Self {
+            name: label.map(|label| label.name),
             blob: BlobSummary::new(layer.compression.media_type(), layer.blob),
             diff_id: layer.diff_id,
             uncompressed_size: layer.uncompressed_size,
-            entries: layer.counts.entries(),
+            entries: layer.counts.entries() + layer.repeated,
         }
     }
 }

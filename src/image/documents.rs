@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::layers::NewLayer;
 use super::request::{ConfigRequest, ImageSpec, PlatformRequest};
 use crate::epoch::rfc3339;
 use crate::error::{Error, Result};
-use crate::layer::Layer;
+use crate::layer::Label;
 use crate::layout::Blob;
 use crate::spec::{
-    ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Config, ConfigBuilder, HistoryBuilder, ImageConfiguration,
-    ImageConfigurationBuilder, ImageIndex, ImageIndexBuilder, ImageManifest, ImageManifestBuilder, MEDIA_TYPE_CONFIG,
-    MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST, MediaType, Os, Platform, PlatformBuilder, Reference, RootFsBuilder,
-    architecture,
+    ANNOTATION_IMAGE_NAME, ANNOTATION_LAYER_NAME, ANNOTATION_LAYER_PACKAGES, ANNOTATION_LAYER_WHY, ANNOTATION_REF_NAME,
+    Config, ConfigBuilder, Descriptor, HistoryBuilder, ImageConfiguration, ImageConfigurationBuilder, ImageIndex,
+    ImageIndexBuilder, ImageManifest, ImageManifestBuilder, MEDIA_TYPE_CONFIG, MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST,
+    MediaType, Os, Platform, PlatformBuilder, Reference, RootFsBuilder, architecture,
 };
 
 /// What history entries say about how a layer came to be.
@@ -22,22 +23,24 @@ use crate::spec::{
 const CREATED_BY: &str = "image-oci-rs";
 
 /// The image configuration. Source: image-spec v1.1.1, config.md.
-pub fn configuration(spec: &ImageSpec, layers: &[Layer], created: i64) -> Result<ImageConfiguration> {
+pub fn configuration(spec: &ImageSpec, layers: &[NewLayer], created: i64) -> Result<ImageConfiguration> {
     let history = layers
         .iter()
-        .map(|_| {
-            let entry = HistoryBuilder::default().created(rfc3339(created)).created_by(CREATED_BY);
-            match &spec.author {
-                Some(author) => entry.author(author.clone()),
-                None => entry,
+        .map(|new| {
+            let mut entry = HistoryBuilder::default().created(rfc3339(created)).created_by(CREATED_BY);
+            if let Some(author) = &spec.author {
+                entry = entry.author(author.clone());
             }
-            .build()
+            if let Some(label) = &new.label {
+                entry = entry.comment(comment(label));
+            }
+            entry.build()
         })
         .collect::<Result<Vec<_>, _>>()
         .map_err(unbuildable)?;
     let rootfs = RootFsBuilder::default()
         .typ("layers")
-        .diff_ids(layers.iter().map(|layer| layer.diff_id.to_string()).collect::<Vec<_>>())
+        .diff_ids(layers.iter().map(|new| new.layer.diff_id.to_string()).collect::<Vec<_>>())
         .build()
         .map_err(unbuildable)?;
     let mut configuration = ImageConfigurationBuilder::default()
@@ -70,13 +73,38 @@ fn config(request: &ConfigRequest) -> Result<Config> {
     Ok(config)
 }
 
+/// What a history entry says of a layer that is one of several.
+fn comment(label: &Label) -> String {
+    let Label { name, packages, why } = label;
+    match packages.len() {
+        0 => format!("{name}: {why}"),
+        _ => format!("{name}: {why}: {}", packages.join(", ")),
+    }
+}
+
+/// The descriptor of a layer, with what it says of itself in annotations.
+fn descriptor(new: &NewLayer) -> Descriptor {
+    let mut descriptor = new.layer.blob.descriptor(new.layer.compression.media_type());
+    if let Some(Label { name, packages, why }) = &new.label {
+        let mut annotations = BTreeMap::from([
+            (ANNOTATION_LAYER_NAME.to_owned(), name.clone()),
+            (ANNOTATION_LAYER_WHY.to_owned(), why.clone()),
+        ]);
+        if !packages.is_empty() {
+            annotations.insert(ANNOTATION_LAYER_PACKAGES.to_owned(), packages.join(", "));
+        }
+        descriptor.set_annotations(unordered(&annotations));
+    }
+    descriptor
+}
+
 /// The manifest. Source: image-spec v1.1.1, manifest.md.
-pub fn manifest(spec: &ImageSpec, config: &Blob, layers: &[Layer]) -> Result<ImageManifest> {
+pub fn manifest(spec: &ImageSpec, config: &Blob, layers: &[NewLayer]) -> Result<ImageManifest> {
     let mut manifest = ImageManifestBuilder::default()
         .schema_version(2_u32)
         .media_type(MediaType::from(MEDIA_TYPE_MANIFEST))
         .config(config.descriptor(MEDIA_TYPE_CONFIG))
-        .layers(layers.iter().map(|layer| layer.blob.descriptor(layer.compression.media_type())).collect::<Vec<_>>())
+        .layers(layers.iter().map(descriptor).collect::<Vec<_>>())
         .build()
         .map_err(unbuildable)?;
     manifest.set_annotations(unordered(&spec.annotations));
@@ -112,11 +140,11 @@ fn platform(request: &PlatformRequest) -> Result<Platform> {
 
 /// What `docker load` looks for in an archive. Source: docker's image specification v1.2, "Combined Image JSON + Filesystem
 /// Changeset Format".
-pub fn docker_manifest(reference: &Reference, config: &Blob, layers: &[Layer]) -> serde_json::Value {
+pub fn docker_manifest(reference: &Reference, config: &Blob, layers: &[NewLayer]) -> serde_json::Value {
     json!([{
         "Config": config.location(),
         "RepoTags": [reference.to_string()],
-        "Layers": layers.iter().map(|layer| layer.blob.location()).collect::<Vec<_>>(),
+        "Layers": layers.iter().map(|new| new.layer.blob.location()).collect::<Vec<_>>(),
     }])
 }
 

@@ -2,10 +2,11 @@
 
 mod build;
 mod documents;
+mod layers;
 mod request;
 
 pub use build::{BuildResult, LayerSummary, build};
 pub use request::{
-    ArchiveRequest, CacheRequest, CompressionRequest, ConfigRequest, ImageSpec, OutputRequest, PlatformRequest,
-    SourceRequest,
+    ArchiveRequest, CacheRequest, CompressionRequest, ConfigRequest, ImageSpec, LayerMode, LayersRequest,
+    OutputRequest, PlatformRequest, SourceRequest,
 };

@@ -41,6 +41,9 @@ pub struct ImageSpec {
     /// How layers are compressed.
     #[serde(default)]
     pub compression: CompressionRequest,
+    /// How the root filesystem is split into layers.
+    #[serde(default)]
+    pub layers: LayersRequest,
     /// Extended attributes to leave out: names, `*` at the end stands for any ending.
     #[serde(default = "default_excluded_xattrs")]
     pub exclude_xattrs: Vec<String>,
@@ -113,6 +116,23 @@ pub struct CompressionRequest {
     /// The algorithm's own scale.
     #[serde(default)]
     pub level: Option<i32>,
+}
+
+/// How the root filesystem is split into layers.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LayersRequest {
+    /// By which rule.
+    pub mode: LayerMode,
+}
+
+/// By which rule a root filesystem is split.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum LayerMode {
+    /// Not at all.
+    #[default]
+    Single,
 }
 
 /// Where members that were compressed before are kept. It never changes a byte of the output.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
+use std::ops::AddAssign;
 use std::path::Path;
 
 use libdeflater::crc32;
@@ -35,6 +36,8 @@ pub struct Layer {
     pub uncompressed_size: u64,
     /// What is in it.
     pub counts: Counts,
+    /// How many directories it has besides, which belong to another layer and lead to what is in this one.
+    pub repeated: u64,
     /// Bytes of file contents.
     pub content_bytes: u64,
     /// What a user should know about what is not in it, a line each.
@@ -64,6 +67,31 @@ pub struct Counts {
     pub xattrs_left_out: u64,
 }
 
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        let Self {
+            files,
+            directories,
+            symlinks,
+            hard_links,
+            devices,
+            fifos,
+            sockets_left_out,
+            xattrs,
+            xattrs_left_out,
+        } = other;
+        self.files += files;
+        self.directories += directories;
+        self.symlinks += symlinks;
+        self.hard_links += hard_links;
+        self.devices += devices;
+        self.fifos += fifos;
+        self.sockets_left_out += sockets_left_out;
+        self.xattrs += xattrs;
+        self.xattrs_left_out += xattrs_left_out;
+    }
+}
+
 impl Counts {
     /// All entries of the layer.
     pub fn entries(&self) -> u64 {
@@ -83,6 +111,7 @@ pub struct LayerWriter<'a> {
     uncompressed_size: u64,
     first_names: BTreeMap<Inode, Vec<u8>>,
     counts: Counts,
+    repeated: u64,
     content_bytes: u64,
     notes: Vec<String>,
     progress: &'a Progress,
@@ -104,6 +133,7 @@ impl<'a> LayerWriter<'a> {
             uncompressed_size: 0,
             first_names: BTreeMap::new(),
             counts: Counts::default(),
+            repeated: 0,
             content_bytes: 0,
             notes: Vec::new(),
             progress,
@@ -143,6 +173,18 @@ impl<'a> LayerWriter<'a> {
         Ok(())
     }
 
+    /// Adds a directory that belongs to another layer. It comes in the same order as the entries.
+    ///
+    /// # Errors
+    /// Those of [`LayerWriter::add`].
+    pub fn repeat(&mut self, directory: &Entry, epoch: &mut Epoch) -> Result<()> {
+        let counts = self.counts;
+        self.add(directory, epoch)?;
+        self.counts = counts;
+        self.repeated += 1;
+        Ok(())
+    }
+
     /// Ends the layer and waits until its bytes are in the layout.
     ///
     /// # Errors
@@ -161,6 +203,7 @@ impl<'a> LayerWriter<'a> {
             diff_id: self.hasher.finish(),
             uncompressed_size: self.uncompressed_size,
             counts: self.counts,
+            repeated: self.repeated,
             content_bytes: self.content_bytes,
             notes: self.notes,
         })

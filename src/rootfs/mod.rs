@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 pub use entry::{Content, Device, Entry, Inode, Kind};
 pub use measure::measure;
+pub use merge::parents_of;
 pub use xattr::XattrPolicy;
 
 use crate::error::{Error, Result};

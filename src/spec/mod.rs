@@ -34,6 +34,12 @@ pub const MEDIA_TYPE_LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+
 pub const ANNOTATION_REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// The full name of an image in `index.json`; read by containerd and podman.
 pub const ANNOTATION_IMAGE_NAME: &str = "io.containerd.image.name";
+/// On the descriptor of a layer that is one of several: its name in the plan.
+pub const ANNOTATION_LAYER_NAME: &str = "io.github.image-oci-rs.layer.name";
+/// On the same: the packages in it, `NAME` or `NAME VERSION` each, parted by a comma and a blank.
+pub const ANNOTATION_LAYER_PACKAGES: &str = "io.github.image-oci-rs.layer.packages";
+/// On the same: why its files make a layer, in words.
+pub const ANNOTATION_LAYER_WHY: &str = "io.github.image-oci-rs.layer.why";
 
 /// The version that the file `oci-layout` carries.
 pub const LAYOUT_VERSION: &str = "1.0.0";
