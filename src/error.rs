@@ -47,6 +47,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// What tells which package owns which path can't be understood.
+    #[error("{path:?}: {reason}")]
+    Packages {
+        /// The file: in the root filesystem or, for pkgdata and manifests, of this machine.
+        path: PathBuf,
+        /// What is wrong with it, with the line where there is one.
+        reason: String,
+    },
     /// An image that was to be read is broken.
     #[error("{path:?}: {reason}")]
     Layout {
@@ -86,6 +94,11 @@ impl Error {
     /// Something in the root filesystem that can't be packed.
     pub fn rootfs(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
         Self::Rootfs { path: path.into(), reason: reason.into() }
+    }
+
+    /// Package data that can't be understood.
+    pub fn packages(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
+        Self::Packages { path: path.into(), reason: reason.into() }
     }
 
     /// Something in an image that can't be read.

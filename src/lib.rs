@@ -13,6 +13,7 @@ pub mod compress;
 pub mod decompress;
 pub mod untar;
 pub mod rootfs;
+pub mod package;
 pub mod layout;
 pub mod layer;
 pub mod image;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The order, lowest first. A module uses only those in front of it.
-const ORDER: [&str; 16] = [
+const ORDER: [&str; 17] = [
     "error",
     "epoch",
     "digest",
@@ -18,6 +18,7 @@ const ORDER: [&str; 16] = [
     "decompress",
     "untar",
     "rootfs",
+    "package",
     "layout",
     "layer",
     "image",

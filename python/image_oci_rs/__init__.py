@@ -41,6 +41,7 @@ from .errors import (
     InternalError,
     LayoutError,
     OutputExistsError,
+    PackagesError,
     RootfsError,
     SpecError,
 )
@@ -81,6 +82,7 @@ __all__ = [
     "Platform",
     "Progress",
     "Report",
+    "PackagesError",
     "RootfsError",
     "Source",
     "SpecError",

@@ -57,6 +57,23 @@ class RootfsError(ImageError):
         return str(self.args[0])
 
 
+class PackagesError(ImageError):
+    """What tells which package owns which path can't be understood.
+
+    Attributes:
+        path: The file: in the root filesystem or, for pkgdata and manifests, of this machine.
+    """
+
+    def __init__(self, message: str, path: str) -> None:
+        """Makes the error out of the whole sentence and the path it is about."""
+        super().__init__(message, path)
+        self.path = path
+
+    def __str__(self) -> str:
+        """The sentence."""
+        return str(self.args[0])
+
+
 class LayoutError(ImageError):
     """An image that was to be read is broken.
 
@@ -168,7 +185,7 @@ def from_core(kind: str, message: str, fields: Mapping[str, object]) -> ImageErr
     """The exception for an error of the compiled core, which calls this function.
 
     Args:
-        kind: One of "spec", "rootfs", "layout", "os", "output_exists" and "internal".
+        kind: One of "spec", "rootfs", "packages", "layout", "os", "output_exists" and "internal".
         message: The whole sentence.
         fields: What the sentence is about; the keys depend on `kind`.
 
@@ -180,6 +197,8 @@ def from_core(kind: str, message: str, fields: Mapping[str, object]) -> ImageErr
         return SpecError(str(fields["reason"]), str(fields["field"]), fields["value"])
     if kind == "rootfs":
         return RootfsError(message, str(fields["path"]))
+    if kind == "packages":
+        return PackagesError(message, str(fields["path"]))
     if kind == "layout":
         return LayoutError(message, str(fields["path"]))
     if kind == "os":

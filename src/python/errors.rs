@@ -47,6 +47,10 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
             fields.set_item("path", path)?;
             "rootfs"
         }
+        Error::Packages { path, .. } => {
+            fields.set_item("path", path)?;
+            "packages"
+        }
         Error::Layout { path, .. } => {
             fields.set_item("path", path)?;
             "layout"

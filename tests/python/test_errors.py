@@ -12,6 +12,7 @@ from image_oci_rs import (
     InternalError,
     LayoutError,
     OutputExistsError,
+    PackagesError,
     RootfsError,
     SpecError,
 )
@@ -49,6 +50,7 @@ def test_operating_system_errors(code: int, builtin: type[OSError]) -> None:
         ("spec", {"field": "tag", "value": "a b", "reason": "is wrong"},
          SpecError, "tag: is wrong (got 'a b')"),
         ("rootfs", {"path": "/r"}, RootfsError, "message"),
+        ("packages", {"path": "/p"}, PackagesError, "message"),
         ("layout", {"path": "/r"}, LayoutError, "message"),
         ("os", {"errno": 2, "strerror": "No such file", "filename": "/r", "operation": "read"},
          FileNotFoundError, "can't read '/r': No such file"),
