@@ -66,6 +66,7 @@ class Layer(Record):
         diff_id: The digest of its uncompressed bytes.
         uncompressed_size: How many those are.
         entries: How many entries it holds.
+        name: Its name in the plan, or None where the root filesystem is not split.
 
     Source: image-spec v1.1.1, descriptor.md, and config.md, Layer DiffID.
     """
@@ -76,6 +77,7 @@ class Layer(Record):
     diff_id: str
     uncompressed_size: int
     entries: int
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,29 @@ class CacheCounts(Record):
 
 
 @dataclass(frozen=True)
+class PackageCounts(Record):
+    """How the packages and the paths of a root filesystem fit together.
+
+    Attributes:
+        source: Where it is known from, as `Layers.packages` has it.
+        packages: Packages.
+        without_files: Those of them that own no path.
+        owned: Files, links and devices that a package owns.
+        unowned: Those that no package owns.
+        claimed_twice: Those that several packages claim.
+        missing: Claims on paths that are not there.
+    """
+
+    source: str
+    packages: int
+    without_files: int
+    owned: int
+    unowned: int
+    claimed_twice: int
+    missing: int
+
+
+@dataclass(frozen=True)
 class BuildResult(Record):
     """What a build has made.
 
@@ -125,6 +150,8 @@ class BuildResult(Record):
         notes: What a user should know, one sentence each, for example which socket was left out.
         seconds: How long the build took.
         cache: What the cache has done, or None where there is none.
+        lock: The path of the lock file, or None where there was nothing new to write into it.
+        packages: What is known of packages, or None where the root filesystem is not split.
     """
 
     json_parts: ClassVar[Mapping[str, type[Record]]] = {
@@ -133,6 +160,7 @@ class BuildResult(Record):
         "layers": Layer,
         "counts": Counts,
         "cache": CacheCounts,
+        "packages": PackageCounts,
     }
 
     name: str
@@ -147,6 +175,8 @@ class BuildResult(Record):
     notes: tuple[str, ...]
     seconds: float
     cache: CacheCounts | None = None
+    lock: str | None = None
+    packages: PackageCounts | None = None
 
 
 @dataclass(frozen=True)

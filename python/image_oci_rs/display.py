@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from .api import BuildResult, CacheCounts, ImageSummary, Inspection, Progress, Report
+from .api import BuildResult, CacheCounts, ImageSummary, Inspection, PackageCounts, Progress, Report
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB")
 _COMPRESSIONS = {"tar": "not compressed", "tar+gzip": "gzip", "tar+zstd": "zstd"}
@@ -92,13 +92,15 @@ def build_text(result: BuildResult) -> str:
     for layer in result.layers:
         lines.append(
             f"  layer     {layer.digest}  {_compression(layer.media_type)}, {size(layer.size)} of "
-            f"{size(layer.uncompressed_size)}, {layer.entries} entries"
+            f"{size(layer.uncompressed_size)}, {layer.entries} entries" + (f", {layer.name}" if layer.name else "")
         )
     notes = list(result.notes)
     if result.cache is not None:
         lines.append(f"  cache     {cache_text(result.cache)}")
         notes += cache_notes(result.cache)
-    lines += [f"  wrote     {path}" for path in (result.layout, *result.archives) if path]
+    if result.packages is not None:
+        lines.append(f"  packages  {packages_text(result.packages)}")
+    lines += [f"  wrote     {path}" for path in (result.layout, *result.archives, result.lock) if path]
     lines += [f"  note      {note}" for note in notes]
     lines.append(f"  took      {result.seconds:.2f} s")
     return "\n".join(lines)
@@ -107,6 +109,15 @@ def build_text(result: BuildResult) -> str:
 def cache_text(cache: CacheCounts) -> str:
     """How much of the layers came out of the cache."""
     return f"{cache.hits} of {cache.hits + cache.misses} members"
+
+
+def packages_text(packages: PackageCounts) -> str:
+    """How packages and paths fit together, in one line."""
+    return (
+        f"{packages.packages} by {packages.source}, {packages.without_files} of them without files; "
+        f"{packages.owned} files owned, {packages.unowned} not, {packages.claimed_twice} claimed twice, "
+        f"{packages.missing} missing"
+    )
 
 
 def cache_notes(cache: CacheCounts) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .errors import SpecError, os_error
-from .parsing import expand_label_key, parse_created, parse_key_value, parse_size, split_tag
+from .parsing import expand_label_key, parse_created, parse_key_value, parse_size, split_tag, split_words
 from .spec import (
     DEFAULT_EXCLUDE_XATTRS,
     Archive,
@@ -20,9 +20,11 @@ from .spec import (
     Compression,
     Config,
     ImageSpec,
+    Layers,
     Output,
     Platform,
     Source,
+    parse_layer_rules,
 )
 
 _POSITIONALS = {"sources.path": "ROOTFS", "tag": "NAME[:TAG]", "output": "NAME[:TAG]"}
@@ -171,7 +173,37 @@ class BuildOptions:
             metavar="SIZE",
             help="most bytes in DIR; K, M, G and T are binary units (default: 4G)",
         )
+        self._add_layer_options()
         self._flag("--replace", help="replace outputs that exist")
+
+    def _add_layer_options(self) -> None:
+        add = self._add
+        add(
+            "layers.mode",
+            "--layer-mode",
+            metavar="MODE",
+            help="single, multi or auto: by recipe (default: single, or multi with --layers)",
+        )
+        add(
+            "layers.rules",
+            "--layers",
+            action="append",
+            metavar="NAME:TYPE:CONTENT",
+            help="layer of the mode multi; TYPE is packages, directories, files or host, CONTENT is parted by + or ,",
+        )
+        add("layers.max", "--layer-max", type=int, metavar="N", help="most layers of the mode auto (default: 64)")
+        add(
+            "layers.lock",
+            "--lock",
+            metavar="FILE",
+            help="keeps the layers of the mode auto the same from release to release; written when something is new",
+        )
+        add(
+            "layers.packages",
+            "--packages",
+            metavar="SOURCE",
+            help="which package owns a file: auto, dpkg, opkg, apk, none, pkgdata:DIR or manifest:FILE (default: auto)",
+        )
 
     def arrange(self, arguments: Sequence[str]) -> list[str]:
         """`arguments` as argparse understands them: options first, their values tied to them.
@@ -256,6 +288,7 @@ def _spec(options: argparse.Namespace) -> ImageSpec:
         created=None if options.created is None else parse_created(options.created),
         annotations=_pairs(options.annotation, "annotations"),
         compression=Compression(options.compression or "gzip", options.level),
+        layers=_layers(options),
         exclude_xattrs=DEFAULT_EXCLUDE_XATTRS + tuple(options.exclude_xattr or ()),
         output=_output(options, path, tag),
         threads=options.threads,
@@ -271,6 +304,17 @@ def _output(options: argparse.Namespace, path: str, tag: str) -> Output:
     parts = [path, tag, _architecture(options), options.arch_variant, _os(options)]
     file_name = "-".join(part for part in parts if part)
     return Output(archives=(Archive(f"{file_name}.oci-image.tar"),), replace=replace)
+
+
+def _layers(options: argparse.Namespace) -> Layers:
+    rules = parse_layer_rules(word for words in options.layers or () for word in split_words(words))
+    return Layers(
+        mode=options.layer_mode or ("multi" if rules else "single"),
+        rules=rules,
+        max=64 if options.layer_max is None else options.layer_max,
+        lock=options.lock,
+        packages=options.packages or "auto",
+    )
 
 
 def _cache(options: argparse.Namespace) -> Cache | None:

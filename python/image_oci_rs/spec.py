@@ -9,14 +9,15 @@ Source of the names: image-spec v1.1.1, config.md, image-index.md and annotation
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from posixpath import normpath
 from typing import ClassVar
 
 from .errors import SpecError
+from .fields import file_path, records, set_fields, text_map, texts
+from .layers import LayerRule, Layers, parse_layer_rules
 from .parsing import (
     check_absolute,
     check_created,
@@ -45,12 +46,15 @@ __all__ = [
     "Compression",
     "Config",
     "ImageSpec",
+    "LayerRule",
+    "Layers",
     "Output",
     "Platform",
     "Source",
     "expand_label_key",
     "parse_created",
     "parse_key_value",
+    "parse_layer_rules",
     "parse_port",
     "parse_reference",
     "parse_size",
@@ -86,7 +90,7 @@ class Source(Record):
 
     def __post_init__(self) -> None:
         """Checks the values."""
-        _set(self, path=_file_path(self.path, "sources.path"))
+        set_fields(self, path=file_path(self.path, "sources.path"))
         check_absolute(self.target, "sources.target")
 
 
@@ -125,24 +129,24 @@ class Config(Record):
 
     def __post_init__(self) -> None:
         """Checks the values."""
-        ports = map(parse_port, _texts(self.exposed_ports, "config.exposed_ports"))
-        env = dict(parse_key_value(word, "config.env") for word in _texts(self.env, "config.env"))
-        volumes = (check_absolute(path, "config.volumes") for path in _texts(self.volumes, "config.volumes"))
-        _set(
+        ports = map(parse_port, texts(self.exposed_ports, "config.exposed_ports"))
+        env = dict(parse_key_value(word, "config.env") for word in texts(self.env, "config.env"))
+        volumes = (check_absolute(path, "config.volumes") for path in texts(self.volumes, "config.volumes"))
+        set_fields(
             self,
             exposed_ports=tuple(dict.fromkeys(ports)),
             env=tuple(f"{key}={value}" for key, value in env.items()),
-            entrypoint=_texts(self.entrypoint, "config.entrypoint"),
-            cmd=_texts(self.cmd, "config.cmd"),
+            entrypoint=texts(self.entrypoint, "config.entrypoint"),
+            cmd=texts(self.cmd, "config.cmd"),
             volumes=tuple(dict.fromkeys(volumes)),
-            labels=_text_map(self.labels, "config.labels"),
+            labels=text_map(self.labels, "config.labels"),
         )
         if self.user is not None:
             check_user(self.user)
         if self.working_dir is not None:
             check_absolute(self.working_dir, "config.working_dir")
         if self.stop_signal is not None:
-            _set(self, stop_signal=parse_stop_signal(self.stop_signal))
+            set_fields(self, stop_signal=parse_stop_signal(self.stop_signal))
 
 
 @dataclass(frozen=True)
@@ -195,7 +199,7 @@ class Archive(Record):
 
     def __post_init__(self) -> None:
         """Checks the values."""
-        _set(self, path=_file_path(self.path, "output.archives.path"))
+        set_fields(self, path=file_path(self.path, "output.archives.path"))
         components = check_text(self.prefix, "output.archives.prefix").split("/")
         if self.prefix and not {"", ".", ".."}.isdisjoint(components):
             raise SpecError(
@@ -228,9 +232,9 @@ class Output(Record):
 
     def __post_init__(self) -> None:
         """Checks the values."""
-        _set(self, archives=_records(self.archives, Archive))
+        set_fields(self, archives=records(self.archives, Archive))
         if self.layout is not None:
-            _set(self, layout=_file_path(self.layout, "output.layout"))
+            set_fields(self, layout=file_path(self.layout, "output.layout"))
         if not isinstance(self.replace, bool):
             raise SpecError("must be true or false", "output.replace", self.replace)
         paths = self.paths
@@ -269,7 +273,7 @@ class Cache(Record):
 
     def __post_init__(self) -> None:
         """Checks the values."""
-        _set(self, directory=_file_path(self.directory, "cache.directory"))
+        set_fields(self, directory=file_path(self.directory, "cache.directory"))
         check_integer(self.limit, "cache.limit", 1, _LARGEST_CACHE)
 
 
@@ -290,6 +294,7 @@ class ImageSpec(Record):
             modification time in the sources.
         annotations: Keys and values for the manifest and for its entry in the index.
         compression: How layers are compressed.
+        layers: How the root filesystem is split into layers.
         exclude_xattrs: Names of extended attributes to leave out, with `*` for any end; the result
             counts what is left out.
         threads: How many threads compress; None: as many as there are processors. No byte of the
@@ -307,6 +312,7 @@ class ImageSpec(Record):
         "output": Output,
         "config": Config,
         "compression": Compression,
+        "layers": Layers,
         "cache": Cache,
     }
 
@@ -320,17 +326,18 @@ class ImageSpec(Record):
     created: int | None = None
     annotations: Mapping[str, str] = FrozenMap({})
     compression: Compression = field(default_factory=Compression)
+    layers: Layers = field(default_factory=Layers)
     exclude_xattrs: tuple[str, ...] = DEFAULT_EXCLUDE_XATTRS
     threads: int | None = None
     cache: Cache | None = None
 
     def __post_init__(self) -> None:
         """Checks the values."""
-        _set(
+        set_fields(
             self,
-            sources=_records(self.sources, Source),
-            annotations=_text_map(self.annotations, "annotations"),
-            exclude_xattrs=_texts(self.exclude_xattrs, "exclude_xattrs"),
+            sources=records(self.sources, Source),
+            annotations=text_map(self.annotations, "annotations"),
+            exclude_xattrs=texts(self.exclude_xattrs, "exclude_xattrs"),
         )
         if not self.sources:
             raise SpecError("must name at least one root filesystem", "sources")
@@ -363,6 +370,8 @@ class ImageSpec(Record):
         """What is written into the root filesystem would be packed, what lies in the cache removed one day."""
         sources = [source.path for source in self.sources]
         written = [("output", path) for path in self.output.paths]
+        if self.layers.lock is not None:
+            written.append(("layers.lock_output", self.layers.lock_output or self.layers.lock))
         if self.cache is not None:
             directory = self.cache.directory
             for path in (*self.output.paths, *sources):
@@ -376,50 +385,7 @@ class ImageSpec(Record):
                     raise SpecError(f"must not lie inside the root filesystem {source!r}", name, path)
 
 
-def _set(record: Record, **values: object) -> None:
-    """Gives a frozen record the stored form of its values, before anybody has seen it."""
-    for name, value in values.items():
-        object.__setattr__(record, name, value)
-
-
-def _file_path(path: object, field: str) -> str:
-    text = check_text(os.fspath(path) if isinstance(path, os.PathLike) else path, field)
-    if not text:
-        raise SpecError("must be a path", field, text)
-    return text if text.startswith("/") else check_text(os.path.join(os.getcwd(), text), field)
-
-
 def _lies_in(path: str, directory: str) -> bool:
     """Whether the names say so; links are not followed."""
     inner, outer = (normpath(name).strip("/") + "/" for name in (path, directory))
     return outer == "/" or inner.startswith(outer)
-
-
-def _sequence(values: object, field: str) -> Sequence[object]:
-    # A text is a sequence of letters, which nobody means.
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable) or isinstance(values, Mapping):
-        raise SpecError("must be a list", field, values)
-    return tuple(values)
-
-
-def _texts(values: object, field: str) -> tuple[str, ...]:
-    return tuple(check_text(value, field) for value in _sequence(values, field))
-
-
-def _records(values: object, kind: type[Record]) -> tuple[Record, ...]:
-    records = []
-    for value in _sequence(values, kind.json_path):
-        if not isinstance(value, kind):
-            raise SpecError(f"must hold only the class {kind.__name__}", kind.json_path, value)
-        records.append(value)
-    return tuple(records)
-
-
-def _text_map(values: object, field: str) -> FrozenMap:
-    if not isinstance(values, Mapping):
-        raise SpecError("must be a map from text to text", field, values)
-    for key, value in values.items():
-        if not check_text(key, field):
-            raise SpecError("must not hold an empty key", field, f"={value}")
-        check_text(value, field)
-    return FrozenMap(values)

@@ -1,5 +1,6 @@
 //! The pipeline, from sources to published outputs.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,13 +8,13 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::documents;
-use super::layers::{NewLayer, NewLayers, write_layers};
-use super::request::ImageSpec;
+use super::layers::{NewLayer, NewLayers, PackageCounts, write_layers};
+use super::request::{ImageSpec, LayersRequest};
 use crate::compress::{Cache, CacheCounts, Pool};
 use crate::digest::Digest;
 use crate::epoch::{Epoch, rfc3339};
 use crate::error::{Error, Result};
-use crate::layer::Counts;
+use crate::layer::{Counts, Lock};
 use crate::layout::{Blob, LayoutWriter, StagedFile, write_archive};
 use crate::progress::Progress;
 use crate::spec::{MEDIA_TYPE_CONFIG, MEDIA_TYPE_MANIFEST, Reference};
@@ -33,6 +34,10 @@ pub struct BuildResult {
     pub layout: Option<PathBuf>,
     /// The archives, in the order in which they were asked for.
     pub archives: Vec<PathBuf>,
+    /// The lock file of the layers, if there was something new to write into it.
+    pub lock: Option<PathBuf>,
+    /// What is known of packages, if the root filesystem was split.
+    pub packages: Option<PackageCounts>,
     /// When the image says it was made, RFC 3339.
     pub created: String,
     /// What is in the layers.
@@ -87,7 +92,7 @@ pub fn build(spec: &ImageSpec, progress: &Arc<Progress>) -> Result<BuildResult> 
     let mut epoch = Epoch::new(spec.created)?;
     let outputs = Outputs::claim(spec)?;
     let pool = Pool::new(spec.threads(), spec.cache()?)?;
-    let NewLayers { layers, counts, content_bytes, notes } =
+    let NewLayers { layers, counts, content_bytes, notes, lock, packages } =
         write_layers(spec, &outputs.layout, &pool, &mut epoch, progress)?;
     let created = epoch.created();
     let layout = &outputs.layout;
@@ -96,7 +101,7 @@ pub fn build(spec: &ImageSpec, progress: &Arc<Progress>) -> Result<BuildResult> 
     let index = documents::index(spec, &reference, &manifest)?;
     let docker_manifest = documents::docker_manifest(&reference, &config, &layers);
     pool.cache().map(Cache::evict).transpose()?;
-    let (layout, archives) = outputs.complete(&index, &docker_manifest, progress)?;
+    let Published { layout, archives, lock } = outputs.complete(&index, &docker_manifest, lock.as_ref(), progress)?;
     Ok(BuildResult {
         name: reference.to_string(),
         manifest: BlobSummary::new(MEDIA_TYPE_MANIFEST, manifest),
@@ -108,6 +113,8 @@ pub fn build(spec: &ImageSpec, progress: &Arc<Progress>) -> Result<BuildResult> 
         layers: layers.into_iter().map(LayerSummary::new).collect(),
         layout,
         archives,
+        lock,
+        packages,
         cache: pool.cache().map(Cache::counts),
         seconds: started.elapsed().as_secs_f64(),
     })
@@ -118,6 +125,15 @@ struct Outputs {
     layout: LayoutWriter,
     keeps_layout: bool,
     archives: Vec<(StagedFile, String)>,
+    lock: Option<StagedFile>,
+    old_lock: Lock,
+}
+
+/// Outputs under their final names.
+struct Published {
+    layout: Option<PathBuf>,
+    archives: Vec<PathBuf>,
+    lock: Option<PathBuf>,
 }
 
 impl Outputs {
@@ -138,23 +154,35 @@ impl Outputs {
             }
             (None, None) => return Err(Error::spec("output", "{}", "a build writes a layout, an archive or both")),
         };
-        Ok(Self { layout, keeps_layout: output.layout.is_some(), archives })
+        let LayersRequest { lock, lock_output, .. } = &spec.layers;
+        let old_lock = lock.as_deref().map(Lock::read).transpose()?.unwrap_or_default();
+        let lock = lock_output.as_ref().or(lock.as_ref()).map(|path| StagedFile::new(path, true)).transpose()?;
+        Ok(Self { layout, keeps_layout: output.layout.is_some(), archives, lock, old_lock })
     }
 
     fn complete(
         self,
         index: &crate::spec::ImageIndex,
         docker_manifest: &serde_json::Value,
+        lock: Option<&Lock>,
         progress: &Progress,
-    ) -> Result<(Option<PathBuf>, Vec<PathBuf>)> {
+    ) -> Result<Published> {
         let layout = self.layout.complete(index, docker_manifest)?;
         for (archive, prefix) in &self.archives {
             write_archive(layout.path(), prefix, archive, progress)?;
         }
+        let lock = match (self.lock, lock) {
+            (Some(staged), Some(lock)) if *lock != self.old_lock => {
+                staged.file().write_all(lock.to_string().as_bytes()).map_err(Error::io("write", staged.path()))?;
+                Some(staged)
+            }
+            _ => None,
+        };
         progress.check()?;
         let archives = self.archives.into_iter().map(|(archive, _)| archive.publish()).collect::<Result<_>>()?;
         let layout = self.keeps_layout.then(|| layout.publish()).transpose()?;
-        Ok((layout, archives))
+        let lock = lock.map(StagedFile::publish).transpose()?;
+        Ok(Published { layout, archives, lock })
     }
 }
 

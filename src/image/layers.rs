@@ -4,14 +4,17 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::thread::{self, ScopedJoinHandle};
 
-use super::request::{ImageSpec, LayerMode};
+use serde::Serialize;
+
+use super::request::{ImageSpec, LayerMode, LayersRequest, RuleKind, RuleRequest};
 use crate::compress::{Compression, Pool};
 use crate::epoch::Epoch;
 use crate::error::{Error, Result};
-use crate::layer::{Contents, Counts, Label, Layer, LayerWriter, Plan};
+use crate::layer::{Claim, Contents, Counts, Label, Layer, LayerWriter, Lock, Plan, Rule, automatic, by_rules};
 use crate::layout::LayoutWriter;
+use crate::package::{self, Packages};
 use crate::progress::Progress;
-use crate::rootfs::{self, Entries, Entry, Kind, XattrPolicy, parents_of};
+use crate::rootfs::{self, Entries, Entry, XattrPolicy, parents_of};
 
 /// The time of directories in all layers but the last, which has the real ones. Whatever is written below a directory
 /// changes its time; with that in each layer, one package's update would give every layer a new digest.
@@ -31,6 +34,20 @@ pub struct NewLayers {
     pub content_bytes: u64,
     /// What a user should know, a line each.
     pub notes: Vec<String>,
+    /// The lock file of the mode `auto`, extended.
+    pub lock: Option<Lock>,
+    /// What is known of packages, if somebody asked.
+    pub packages: Option<PackageCounts>,
+}
+
+/// What is known of the packages in a root filesystem.
+#[derive(Clone, Debug, Serialize)]
+pub struct PackageCounts {
+    /// Where it is known from.
+    pub source: String,
+    /// How packages and paths fit together.
+    #[serde(flatten)]
+    pub counts: package::Counts,
 }
 
 /// A layer that was written.
@@ -67,9 +84,62 @@ pub fn write_layers(
         if spec.layers.mode == LayerMode::Single {
             return writing.stream(entries, epoch);
         }
+        let (entries, rules) = bring(spec, entries, sources.len(), &policy, progress)?;
         let contents = Contents::all(entries.collect::<Result<_>>()?);
-        let plan = Plan::single(&contents);
-        writing.planned(&contents, plan, epoch)
+        let packages = Packages::read(&spec.layers.packages()?, &contents.entries)?;
+        let (plan, lock) = plan(&spec.layers, &contents, &packages, &rules)?;
+        let packages = PackageCounts { source: packages.source().to_string(), counts: packages.counts() };
+        Ok(NewLayers { lock, packages: Some(packages), ..writing.planned(&contents, plan, epoch)? })
+    })
+}
+
+/// Lays over the root filesystem what the rules bring from the build machine, and gives the rules as the engine takes them.
+fn bring(
+    spec: &ImageSpec,
+    entries: Entries,
+    sources: usize,
+    policy: &XattrPolicy,
+    progress: &Arc<Progress>,
+) -> Result<(Entries, Vec<Rule>)> {
+    let mut all = vec![entries];
+    let mut rules = Vec::new();
+    for request in &spec.layers.rules {
+        let RuleRequest { name, kind, content } = request;
+        let claim = match kind {
+            RuleKind::Packages => Claim::Packages(content.clone()),
+            RuleKind::Directories => Claim::Directories(content.clone()),
+            RuleKind::Files => Claim::Files(content.clone()),
+            RuleKind::Host => {
+                let mut paths = BTreeSet::new();
+                for source in request.brought()? {
+                    let brought: Vec<_> =
+                        rootfs::bring(&source, sources + all.len(), policy, progress)?.collect::<Result<_>>()?;
+                    paths.extend(brought.iter().filter(|entry| !entry.implied).map(|entry| entry.path.clone()));
+                    all.push(Box::new(brought.into_iter().map(Ok)));
+                }
+                Claim::Brought(paths)
+            }
+        };
+        rules.push(Rule { name: name.clone(), claim });
+    }
+    Ok((rootfs::lay_over(all), rules))
+}
+
+/// What goes into which layer, and the lock file that the mode `auto` extends.
+fn plan(
+    request: &LayersRequest,
+    contents: &Contents,
+    packages: &Packages,
+    rules: &[Rule],
+) -> Result<(Plan, Option<Lock>)> {
+    Ok(match request.mode {
+        LayerMode::Single => (Plan::single(contents), None),
+        LayerMode::Multi => (by_rules(contents, packages, rules)?, None),
+        LayerMode::Auto => {
+            let lock = request.lock.as_deref().map(Lock::read).transpose()?;
+            let (plan, lock) = automatic(contents, packages, lock.as_ref(), request.max)?;
+            (plan, Some(lock))
+        }
     })
 }
 
@@ -104,8 +174,7 @@ impl<'a> Writing<'a> {
                     all.append(&mut directories);
                 }
                 for entry in all {
-                    let is_directory = matches!(contents.entries[entry].kind, Kind::Directory);
-                    let entry_of_layer = if is_directory && number < last {
+                    let entry_of_layer = if contents.entries[entry].is_directory() && number < last {
                         directories.insert(entry);
                         &with_time_of_parents(&contents.entries[entry])
                     } else {
@@ -126,9 +195,10 @@ impl<'a> Writing<'a> {
                 finished.push(join(layer)?);
             }
             let labels = plan.layers.into_iter().map(|planned| planned.label);
-            Ok(NewLayers::of(
-                finished.into_iter().zip(labels).map(|(layer, label)| NewLayer { layer, label }).collect(),
-            ))
+            let layers = finished.into_iter().zip(labels).map(|(layer, label)| NewLayer { layer, label });
+            let mut all = NewLayers::of(layers.collect());
+            all.notes.extend(plan.notes);
+            Ok(all)
         })
     }
 

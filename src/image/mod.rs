@@ -8,5 +8,5 @@ mod request;
 pub use build::{BuildResult, LayerSummary, build};
 pub use request::{
     ArchiveRequest, CacheRequest, CompressionRequest, ConfigRequest, ImageSpec, LayerMode, LayersRequest,
-    OutputRequest, PlatformRequest, SourceRequest,
+    OutputRequest, PlatformRequest, RuleKind, RuleRequest, SourceRequest,
 };

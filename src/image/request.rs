@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::compress::{Cache, Compression};
 use crate::error::{Error, Result};
+use crate::package;
 use crate::rootfs::Source;
 
 /// Everything that a build depends on, besides the root filesystem and SOURCE_DATE_EPOCH.
@@ -119,11 +120,21 @@ pub struct CompressionRequest {
 }
 
 /// How the root filesystem is split into layers.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LayersRequest {
     /// By which rule.
     pub mode: LayerMode,
+    /// The layers of the mode `multi`, lowest first.
+    pub rules: Vec<RuleRequest>,
+    /// The most layers of the mode `auto`.
+    pub max: usize,
+    /// The lock file of the mode `auto`, which need not be there.
+    pub lock: Option<PathBuf>,
+    /// Where the lock file is written with what is new; over the one that was read when it is not given.
+    pub lock_output: Option<PathBuf>,
+    /// Where package data comes from: `auto`, `dpkg`, `opkg`, `apk`, `none`, `pkgdata:DIRECTORY` or `manifest:FILE`.
+    pub packages: String,
 }
 
 /// By which rule a root filesystem is split.
@@ -133,6 +144,37 @@ pub enum LayerMode {
     /// Not at all.
     #[default]
     Single,
+    /// As the rules say.
+    Multi,
+    /// By recipe, so that an update changes few layers.
+    Auto,
+}
+
+/// A layer of the mode `multi`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleRequest {
+    /// Its name.
+    pub name: String,
+    /// What its content is.
+    #[serde(rename = "type")]
+    pub kind: RuleKind,
+    /// Names of packages, absolute paths of the image, or `SOURCE:TARGET` for files of the build machine.
+    pub content: Vec<String>,
+}
+
+/// What the content of a layer is.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleKind {
+    /// Packages, with what they depend on.
+    Packages,
+    /// Directories with all that is in them.
+    Directories,
+    /// Single files.
+    Files,
+    /// Files of the build machine.
+    Host,
 }
 
 /// Where members that were compressed before are kept. It never changes a byte of the output.
@@ -184,6 +226,20 @@ impl ImageSpec {
         if spec.sources.is_empty() {
             return Err(Error::spec("sources", "[]", "an image is made of at least one root filesystem"));
         }
+        let LayersRequest { mode, rules, max, lock, lock_output, .. } = &spec.layers;
+        if *max == 0 {
+            return Err(Error::spec("layers.max", "0", "an image has at least one layer"));
+        }
+        if (*mode == LayerMode::Multi) == rules.is_empty() {
+            return Err(Error::spec(
+                "layers.rules",
+                format!("{} rules", rules.len()),
+                "the mode multi has rules, the others none",
+            ));
+        }
+        if let (Some(path), true) = (lock.as_ref().or(lock_output.as_ref()), *mode != LayerMode::Auto) {
+            return Err(Error::spec("layers.lock", path.to_string_lossy(), "only the mode auto has a lock file"));
+        }
         if spec.output.layout.is_none() && spec.output.archives.is_empty() {
             return Err(Error::spec("output", "{}", "a build writes a layout, an archive or both"));
         }
@@ -220,6 +276,38 @@ impl ImageSpec {
     }
 }
 
+impl LayersRequest {
+    /// The source of package data as the engine takes it.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] for an unknown one.
+    pub fn packages(&self) -> Result<package::Source> {
+        self.packages.parse()
+    }
+}
+
+impl RuleRequest {
+    /// The files of the build machine that the content names, and where they go.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] for what is not `SOURCE:TARGET`.
+    pub fn brought(&self) -> Result<Vec<Source>> {
+        let parted = self.content.iter().map(|word| {
+            let (path, target) = word.split_once(':').unwrap_or((word, ""));
+            let request = SourceRequest { path: path.into(), target: target.to_owned() };
+            match (request.path.is_absolute(), request.target()) {
+                (true, Ok(target)) => Ok(Source { path: request.path, target }),
+                _ => Err(Error::spec(
+                    "layers.rules",
+                    word,
+                    "files of the build machine are SOURCE:TARGET, both absolute",
+                )),
+            }
+        });
+        parted.collect()
+    }
+}
+
 impl SourceRequest {
     fn target(&self) -> Result<Vec<u8>> {
         let parts: Vec<_> = self.target.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
@@ -227,6 +315,19 @@ impl SourceRequest {
             return Err(Error::spec("sources.target", &*self.target, "a target is an absolute path without '..'"));
         }
         Ok(parts.join("/").into_bytes())
+    }
+}
+
+impl Default for LayersRequest {
+    fn default() -> Self {
+        Self {
+            mode: LayerMode::default(),
+            rules: Vec::new(),
+            max: 64,
+            lock: None,
+            lock_output: None,
+            packages: "auto".to_owned(),
+        }
     }
 }
 

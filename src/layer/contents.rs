@@ -1,5 +1,6 @@
 //! What the new layers of an image are made of.
 
+use crate::package::Tree;
 use crate::rootfs::Entry;
 
 /// A root filesystem, and what of it the new layers have to hold.
@@ -28,5 +29,9 @@ impl Contents {
     /// The number of the entry with this path.
     pub fn find(&self, path: &[u8]) -> Option<usize> {
         self.entries.binary_search_by(|entry| entry.path[..].cmp(path)).ok()
+    }
+    /// The number of the entry that an absolute path leads to, links on the way followed.
+    pub fn resolve(&self, path: &[u8]) -> Option<usize> {
+        Tree::new(&self.entries).find(path)
     }
 }

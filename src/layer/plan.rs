@@ -1,6 +1,12 @@
 //! Which entries go into which layer.
 
-use super::Contents;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Contents, ownership};
+use crate::package::{Package, Packages};
+
+/// The name of the layer of what no package and no rule claims.
+pub const REST: &str = "rest";
 
 /// What a layer says of itself, in its descriptor and in the image's history.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,20 +24,69 @@ pub struct Label {
 pub struct Plan {
     /// The layers.
     pub layers: Vec<PlannedLayer>,
+    /// What a user should know, a line each.
+    pub notes: Vec<String>,
 }
 
 /// A layer to be written.
 #[derive(Clone, Debug, Default)]
 pub struct PlannedLayer {
-    /// What it says of itself; the one layer of an image that was not split says nothing.
+    /// What it says of itself.
     pub label: Option<Label>,
     /// The numbers of its entries, in order, without the parents that it repeats.
     pub entries: Vec<usize>,
 }
 
 impl Plan {
-    /// One layer of everything that is stored.
+    /// One layer of everything that is stored. It says nothing of itself.
     pub fn single(contents: &Contents) -> Self {
-        Self { layers: vec![PlannedLayer { label: None, entries: contents.stored().collect() }] }
+        let layer = PlannedLayer { label: None, entries: contents.stored().collect() };
+        Self { layers: vec![layer], notes: Vec::new() }
+    }
+
+    /// Layers with these names and reasons. `choose` gives the number of the layer that claims an entry, with whom it
+    /// belongs, if one does; the last layer takes what no other claims. All names of a file go where its first one goes: a
+    /// link can't point into another layer.
+    pub(super) fn of(
+        layers: Vec<(String, String)>,
+        contents: &Contents,
+        packages: &Packages,
+        choose: impl Fn(usize, Option<&Package>) -> Option<usize>,
+    ) -> Self {
+        let owners = ownership::owners(contents, packages);
+        let last = layers.len() - 1;
+        let mut entries = vec![Vec::new(); layers.len()];
+        let mut inside = vec![BTreeSet::new(); layers.len()];
+        let mut files = BTreeMap::new();
+        for number in contents.stored() {
+            let entry = &contents.entries[number];
+            let mut layer = choose(number, owners[number]).unwrap_or(last);
+            if let Some(inode) = entry.inode {
+                layer = *files.entry(inode).or_insert(layer);
+            }
+            entries[layer].push(number);
+            if let (Some(package), false) = (owners[number], entry.is_directory()) {
+                inside[layer].insert(described(package));
+            }
+        }
+        let mut notes = Vec::new();
+        let layers = layers.into_iter().zip(entries).zip(inside).enumerate();
+        let layers = layers.filter_map(|(number, (((name, why), entries), inside))| {
+            if entries.is_empty() && number < last {
+                notes.push(format!("no layer {name}: there would be no file in it"));
+                return None;
+            }
+            let label = Label { name, packages: inside.into_iter().collect(), why };
+            Some(PlannedLayer { label: Some(label), entries })
+        });
+        let layers = layers.collect();
+        Self { layers, notes }
+    }
+}
+
+fn described(package: &Package) -> String {
+    match package.version.as_str() {
+        "" => package.name.clone(),
+        version => format!("{} {version}", package.name),
     }
 }

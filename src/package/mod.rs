@@ -23,7 +23,7 @@ use crate::rootfs::Entry;
 
 use claims::Claims;
 pub use source::Source;
-use tree::Tree;
+pub use tree::Tree;
 
 /// One package.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -87,6 +87,19 @@ impl Entry {
         }
     }
 
+    /// Whether it is a directory.
+    pub fn is_directory(&self) -> bool {
+        matches!(self.kind, Kind::Directory)
+    }
+
+    /// The length of its content in bytes; 0 for whatever has none.
+    pub fn size(&self) -> u64 {
+        match self.kind {
+            Kind::File { size, .. } => size,
+            _ => 0,
+        }
+    }
+
     /// The path as messages show it: what is not UTF-8 is replaced, the root is `/`.
     pub fn display(&self) -> String {
         format!("/{}", String::from_utf8_lossy(&self.path))

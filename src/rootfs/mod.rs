@@ -62,6 +62,28 @@ pub fn open(
     Ok(merge::merge(opened))
 }
 
+/// Files of the build machine: a directory with all that is in it, or anything else. In the image they belong to root,
+/// because the owners of this machine mean nothing there. Their inodes are those of the source with this number.
+///
+/// # Errors
+/// Those of [`open`].
+pub fn bring(source: &Source, number: usize, policy: &XattrPolicy, progress: &Arc<Progress>) -> Result<Entries> {
+    let path = &source.path;
+    let metadata = std::fs::symlink_metadata(path).map_err(Error::io("read the attributes of", path))?;
+    let entries: Entries = if metadata.is_dir() {
+        walk::walk(path, number, policy, progress)?
+    } else {
+        Box::new(std::iter::once(walk::file(path, number, policy, progress)))
+    };
+    let of_root = entries.map(|entry| entry.map(|entry| Entry { uid: 0, gid: 0, ..entry }));
+    Ok(merge::under(Box::new(of_root), &source.target))
+}
+
+/// Lays the later ones of these over the earlier ones, as [`open`] does.
+pub fn lay_over(sources: Vec<Entries>) -> Entries {
+    merge::merge(sources)
+}
+
 fn open_one(
     number: usize,
     source: &Source,

@@ -42,6 +42,18 @@ pub fn walk(root: &Path, source: usize, policy: &XattrPolicy, progress: &Arc<Pro
     Ok(Box::new(batches.flat_map(|batch| batch.unwrap_or_else(|error| vec![Err(error)]))))
 }
 
+/// The file at `path`, which is no directory, as the root of a source with this number would be.
+///
+/// # Errors
+/// [`Error::Io`] and [`Error::Rootfs`].
+pub fn file(path: &Path, source: usize, policy: &XattrPolicy, progress: &Arc<Progress>) -> Result<Entry> {
+    let root = path.parent().unwrap_or(path).to_owned();
+    let name = path.file_name().unwrap_or_default().as_bytes().to_vec();
+    let reader = Reader { root, source, policy: policy.clone(), progress: Arc::clone(progress) };
+    let entry = reader.read(Name { path: name, is_directory: false })?;
+    Ok(Entry { path: Vec::new(), ..entry })
+}
+
 /// A path, and whether it is a directory.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Name {

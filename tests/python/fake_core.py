@@ -19,6 +19,7 @@ RESULT = {
             "diff_id": "sha256:dd",
             "uncompressed_size": 4096,
             "entries": 5,
+            "name": "rest",
         }
     ],
     "layout": "/out/app",
@@ -39,6 +40,16 @@ RESULT = {
     "notes": ["run/x.sock: socket left out"],
     "seconds": 0.5,
     "cache": {"hits": 680, "misses": 10, "failures": 0},
+    "lock": "/x.lock",
+    "packages": {
+        "source": "dpkg",
+        "packages": 11,
+        "without_files": 1,
+        "owned": 12,
+        "unowned": 13,
+        "claimed_twice": 14,
+        "missing": 15,
+    },
 }
 
 

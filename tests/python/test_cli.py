@@ -34,9 +34,11 @@ def test_words_go_to_stderr(core: FakeCore, capsys: pytest.CaptureFixture[str]) 
         "docker.io/library/app:1.0\n"
         "  manifest  sha256:aa\n"
         "  config    sha256:bb\n"
-        "  layer     sha256:cc  gzip, 2.0 KiB of 4.0 KiB, 5 entries\n"
+        "  layer     sha256:cc  gzip, 2.0 KiB of 4.0 KiB, 5 entries, rest\n"
         "  cache     680 of 690 members\n"
+        "  packages  11 by dpkg, 1 of them without files; 12 files owned, 13 not, 14 claimed twice, 15 missing\n"
         "  wrote     /out/app\n"
+        "  wrote     /x.lock\n"
         "  note      run/x.sock: socket left out\n"
         "  took      0.50 s\n"
     )

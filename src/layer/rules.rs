@@ -1,0 +1,129 @@
+//! The mode `multi`: layers by rules that somebody wrote.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::plan::REST;
+use super::{Contents, Plan};
+use crate::error::{Error, Result};
+use crate::package::Packages;
+use crate::rootfs::parents_of;
+
+/// A layer, and what belongs in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// The layer's name.
+    pub name: String,
+    /// What belongs in it.
+    pub claim: Claim,
+}
+
+/// What belongs in a layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Packages by their names, with whatever they depend on that no earlier layer has.
+    Packages(Vec<String>),
+    /// Directories with all that is in them: absolute paths.
+    Directories(Vec<String>),
+    /// Single files: absolute paths.
+    Files(Vec<String>),
+    /// These entries, which were brought from the build machine: paths as entries have them.
+    Brought(BTreeSet<Vec<u8>>),
+}
+
+/// The layers of `rules`, lowest first, and one of the rest.
+///
+/// The more exact claim wins: what was brought, then files, then the innermost directory, then packages; among equals the
+/// earlier rule.
+///
+/// # Errors
+/// [`Error::Spec`] naming a package or path that is not in the root filesystem.
+pub fn by_rules(contents: &Contents, packages: &Packages, rules: &[Rule]) -> Result<Plan> {
+    let mut claims = Claims::default();
+    for (number, rule) in rules.iter().enumerate() {
+        match &rule.claim {
+            Claim::Packages(names) => claims.add_packages(number, names, packages)?,
+            Claim::Directories(paths) => {
+                for path in paths {
+                    let entry = find(contents, path, true)?;
+                    claims.directories.entry(contents.entries[entry].path.clone()).or_insert(number);
+                }
+            }
+            Claim::Files(paths) => {
+                for path in paths {
+                    claims.files.entry(contents.entries[find(contents, path, false)?].path.clone()).or_insert(number);
+                }
+            }
+            Claim::Brought(paths) => claims.brought.extend(paths.iter().map(|path| (path.clone(), number))),
+        }
+    }
+    let rest = (REST.to_owned(), "what no rule claims".to_owned());
+    let layers = rules.iter().map(|rule| (rule.name.clone(), why(&rule.claim))).chain([rest]).collect();
+    Ok(Plan::of(layers, contents, packages, |number, owner| {
+        let path = &contents.entries[number].path;
+        let by_path = [&claims.brought, &claims.files].into_iter().find_map(|claimed| claimed.get(path));
+        let by_directory = || claims.directory_of(path);
+        let by_package = || claims.packages.get(owner?.name.as_str());
+        by_path.or_else(by_directory).or_else(by_package).copied()
+    }))
+}
+
+fn why(claim: &Claim) -> String {
+    match claim {
+        Claim::Packages(names) => format!("packages {} with what they depend on", names.join(", ")),
+        Claim::Directories(paths) => format!("directories {}", paths.join(", ")),
+        Claim::Files(paths) => format!("files {}", paths.join(", ")),
+        Claim::Brought(_) => "files of the build machine".to_owned(),
+    }
+}
+
+/// Who claims what, by the numbers of the rules.
+#[derive(Default)]
+struct Claims {
+    packages: BTreeMap<String, usize>,
+    directories: BTreeMap<Vec<u8>, usize>,
+    files: BTreeMap<Vec<u8>, usize>,
+    brought: BTreeMap<Vec<u8>, usize>,
+}
+
+impl Claims {
+    fn add_packages(&mut self, number: usize, names: &[String], packages: &Packages) -> Result<()> {
+        let mut pending = Vec::new();
+        for name in names {
+            pending.push(packages.get(name).ok_or_else(|| no_package(name, packages))?);
+        }
+        while let Some(package) = pending.pop() {
+            if !self.packages.contains_key(&package.name) {
+                self.packages.insert(package.name.clone(), number);
+                pending.extend(package.depends.iter().filter_map(|name| packages.get(name)));
+            }
+        }
+        Ok(())
+    }
+
+    fn directory_of(&self, path: &[u8]) -> Option<&usize> {
+        let parents = parents_of(path).collect::<Vec<_>>().into_iter().rev();
+        [path].into_iter().chain(parents).find_map(|directory| self.directories.get(directory))
+    }
+}
+
+fn find(contents: &Contents, path: &str, is_directory: bool) -> Result<usize> {
+    let wrong = |reason: &str| Error::spec("layers.rules", path, reason);
+    let number = contents.resolve(path.as_bytes()).ok_or_else(|| wrong("no such path in the root filesystem"))?;
+    match (is_directory, contents.entries[number].is_directory()) {
+        (true, false) => Err(wrong("not a directory in the root filesystem; the type of single files is `files`")),
+        (false, true) => Err(wrong("a directory in the root filesystem; its type is `directories`")),
+        _ => Ok(number),
+    }
+}
+
+fn no_package(name: &str, packages: &Packages) -> Error {
+    let known: Vec<_> = packages.iter().map(|package| package.name.as_str()).collect();
+    let similar: Vec<_> =
+        known.iter().copied().filter(|known| known.contains(name) || name.contains(known)).take(5).collect();
+    let reason = match (known.is_empty(), similar.is_empty()) {
+        (true, _) => "nothing is known of the packages in the root filesystem, so none can be named".to_owned(),
+        (false, true) => "no such package in the root filesystem".to_owned(),
+        (false, false) => format!("no such package in the root filesystem; there is {}", similar.join(", ")),
+    };
+    Error::spec("layers.rules", name, reason)
+}
