@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::names::Names;
 use super::tree::Tree;
-use super::{Counts, Package, Packages, Source};
+use super::{Counts, Packages, Source, database};
 use crate::rootfs::Kind;
 
 /// What a database says of one package, before anything is known of the others.
@@ -21,6 +22,8 @@ pub struct Record {
     pub provides: Vec<String>,
     /// What it needs: for each need the names that satisfy it, the best first.
     pub needs: Vec<Vec<String>>,
+    /// True when it is removed and only files of its configuration are left: then it satisfies no need.
+    pub is_removed: bool,
 }
 
 /// The claims of all packages on the entries of a tree.
@@ -40,7 +43,18 @@ pub struct Claims<'a> {
 struct Claim {
     entry: usize,
     package: usize,
-    size_agrees: bool,
+    size_differs: bool,
+}
+
+/// Whether a package is installed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Presence {
+    /// The data says so, or a file of it is there that no other package has.
+    Certain,
+    /// All of its files are there, but other packages have them too.
+    Likely,
+    /// Its files are not there.
+    Absent,
 }
 
 impl<'a> Claims<'a> {
@@ -63,12 +77,17 @@ impl<'a> Claims<'a> {
         self.records.len() - 1
     }
 
+    /// Adds a further name by which people call `package`.
+    pub fn alias(&mut self, package: usize, name: String) {
+        self.records[package].aliases.push(name);
+    }
+
     /// `package` claims `path`, which has this many bytes if it is a file or a link.
     pub fn claim(&mut self, package: usize, path: &[u8], size: Option<u64>) {
         match self.tree.find(path) {
             Some(entry) => {
-                let size_agrees = size.is_some() && size == self.size(entry);
-                self.claims.push(Claim { entry, package, size_agrees });
+                let size_differs = size.is_none() || size != self.size(entry);
+                self.claims.push(Claim { entry, package, size_differs });
             }
             None => self.missing[package] += 1,
         }
@@ -86,28 +105,36 @@ impl<'a> Claims<'a> {
     pub fn decide(mut self, source: Source) -> Packages {
         self.claims.sort_unstable();
         self.claims.dedup_by_key(|claim| (claim.entry, claim.package));
-        let installed = self.installed();
-        self.claims.retain(|claim| installed[claim.package]);
-        let names = Names::new(&self.records, &installed);
+        let presence = self.presence();
+        self.claims.retain(|claim| presence[claim.package] != Presence::Absent);
+        let names = Names::new(&self.records, |package| presence[package] != Presence::Absent);
         let mut counts = Counts::default();
-        let owners: Vec<_> = self.owners(&names, &mut counts);
-        let mut owned = vec![false; names.sorted.len()];
-        owners.iter().for_each(|(_, package)| owned[*package] = true);
-        let packages: Vec<_> = names.sorted.iter().map(|record| names.package(&self.records[*record])).collect();
-        let listed: Vec<_> = owned.iter().map(|owned| *owned || self.installed_is_known).collect();
-        counts.packages = listed.iter().filter(|listed| **listed).count() as u64;
-        counts.without_files = listed.iter().zip(&owned).filter(|(listed, owned)| **listed && !**owned).count() as u64;
-        counts.missing = self.missing.iter().zip(&installed).map(|(missing, here)| missing * u64::from(*here)).sum();
-        let databases = super::database::real_paths(&self.tree);
-        let aliases = names.aliases();
-        Packages { source, packages, listed, aliases, owners, counts, databases }
+        let owners = self.owners(&names, &presence, &mut counts);
+        let mut has_files = vec![false; names.records().len()];
+        owners.iter().for_each(|(_, package)| has_files[*package] = true);
+        let is_known = |record: &Record| self.installed_is_known && !record.is_removed;
+        let is_listed: Vec<_> =
+            names.records().zip(&has_files).map(|(record, has_files)| *has_files || is_known(record)).collect();
+        counts.packages = count(&is_listed);
+        counts.without_files = counts.packages - count(&has_files);
+        let here = presence.iter().map(|presence| u64::from(*presence != Presence::Absent));
+        counts.missing = self.missing.iter().zip(here).map(|(missing, here)| missing * here).sum();
+        Packages {
+            source,
+            packages: names.records().map(|record| names.package(record)).collect(),
+            is_listed,
+            aliases: names.aliases(),
+            owners,
+            counts,
+            databases: database::real_paths(&self.tree),
+        }
     }
 
-    /// Which packages are installed. Where the data does not say it: those with a file in the tree that no other package
-    /// claims, those of which every claimed path is there, and those without files whose needs are all installed.
-    fn installed(&self) -> Vec<bool> {
+    /// Which packages are installed. Where the data does not say it, their files do; those without files are installed
+    /// when all that they need is.
+    fn presence(&self) -> Vec<Presence> {
         if self.installed_is_known {
-            return vec![true; self.records.len()];
+            return vec![Presence::Certain; self.records.len()];
         }
         let mut claimed = vec![0_u64; self.records.len()];
         let mut alone = vec![false; self.records.len()];
@@ -117,53 +144,56 @@ impl<'a> Claims<'a> {
                 alone[claim.package] |= !matches!(self.tree.entries()[claim.entry].kind, Kind::Directory);
             }
         }
-        let mut installed: Vec<_> = (0..self.records.len())
-            .map(|number| alone[number] || claimed[number] > 0 && self.missing[number] == 0)
-            .collect();
+        let by_files = |package: usize| match (alone[package], claimed[package], self.missing[package]) {
+            (true, _, _) => Presence::Certain,
+            (false, 1.., 0) => Presence::Likely,
+            _ => Presence::Absent,
+        };
+        let mut presence: Vec<_> = (0..self.records.len()).map(by_files).collect();
+        let without_files: Vec<_> =
+            (0..self.records.len()).filter(|package| claimed[*package] == 0 && self.missing[*package] == 0).collect();
         loop {
-            let names = Names::new(&self.records, &installed);
-            let more: Vec<_> = (0..self.records.len())
-                .filter(|number| !installed[*number] && claimed[*number] == 0 && self.missing[*number] == 0)
-                .filter(|number| {
-                    let needs = &self.records[*number].needs;
-                    !needs.is_empty() && needs.iter().all(|need| names.satisfying(need).is_some())
-                })
-                .collect();
+            let names = Names::new(&self.records, |package| presence[package] != Presence::Absent);
+            let satisfied = |package: &usize| {
+                let needs = &self.records[*package].needs;
+                !needs.is_empty() && needs.iter().all(|need| names.satisfying(need).is_some())
+            };
+            let absent = without_files.iter().copied().filter(|package| presence[*package] == Presence::Absent);
+            let more: Vec<_> = absent.filter(satisfied).collect();
             if more.is_empty() {
-                return installed;
+                return presence;
             }
-            more.into_iter().for_each(|number| installed[number] = true);
+            more.into_iter().for_each(|package| presence[package] = Presence::Likely);
         }
     }
 
-    /// The path and the owner, by its place among the sorted names, of each entry that has one.
-    fn owners(&self, names: &Names<'_>, counts: &mut Counts) -> Vec<(Box<[u8]>, usize)> {
+    /// The path and the owner of each entry that has one.
+    fn owners(&self, names: &Names<'_>, presence: &[Presence], counts: &mut Counts) -> Vec<(Box<[u8]>, usize)> {
         let mut owners = Vec::new();
-        let mut claims = self.claims.iter().copied().peekable();
+        let mut claims = self.claims.as_slice();
         for (number, entry) in self.tree.entries().iter().enumerate() {
-            let mut claimants = Vec::new();
-            while let Some(claim) = claims.next_if(|claim| claim.entry == number) {
-                claimants.push((!claim.size_agrees, names.place[claim.package]));
-            }
+            let (here, rest) = claims.split_at(claims.partition_point(|claim| claim.entry == number));
+            claims = rest;
+            let mut claimants: Vec<_> = here
+                .iter()
+                .map(|claim| (names.place(claim.package), claim.size_differs, presence[claim.package]))
+                .collect();
             if claimants.is_empty() {
-                claimants.extend(self.claimed_below(&entry.path).map(|package| (true, names.place[package])));
+                let below = self.claimed_below(&entry.path);
+                claimants.extend(below.map(|package| (names.place(package), true, presence[package])));
             }
             claimants.sort_unstable();
-            claimants.dedup_by_key(|(_, place)| *place);
+            claimants.dedup_by_key(|(place, ..)| *place);
             let owner = match claimants.as_slice() {
-                [] => None,
-                [(_, owner)] => Some(*owner),
-                [..] if self.tree.leads_to_a_directory(number) => None,
-                [(_, owner), ..] => {
-                    counts.claimed_twice += 1;
-                    Some(*owner)
-                }
+                [_, _, ..] if self.tree.leads_to_a_directory(number) => None,
+                claimants => claimants.iter().min_by_key(|(place, differs, presence)| (differs, presence, place)),
             };
             if !matches!(entry.kind, Kind::Directory) {
                 counts.owned += u64::from(owner.is_some());
                 counts.unowned += u64::from(owner.is_none());
+                counts.claimed_twice += u64::from(owner.is_some() && claimants.len() > 1);
             }
-            owners.extend(owner.map(|owner| (entry.path.clone().into_boxed_slice(), owner)));
+            owners.extend(owner.map(|(place, ..)| (entry.path.clone().into_boxed_slice(), *place)));
         }
         owners
     }
@@ -190,62 +220,6 @@ impl<'a> Claims<'a> {
     }
 }
 
-/// The installed packages by what they are called.
-struct Names<'a> {
-    /// The records of the packages, sorted by name; of several with one name the first.
-    sorted: Vec<usize>,
-    /// For each record the place of its name in `sorted`.
-    place: Vec<usize>,
-    by_name: BTreeMap<&'a str, usize>,
-    by_alias: BTreeMap<&'a str, usize>,
-    by_provided: BTreeMap<&'a str, usize>,
-}
-
-impl<'a> Names<'a> {
-    fn new(records: &'a [Record], installed: &[bool]) -> Self {
-        let mut first = BTreeMap::new();
-        for (number, record) in records.iter().enumerate().filter(|(number, _)| installed[*number]) {
-            first.entry(record.name.as_str()).or_insert(number);
-        }
-        let sorted: Vec<_> = first.values().copied().collect();
-        let by_name: BTreeMap<_, _> = first.keys().enumerate().map(|(place, name)| (*name, place)).collect();
-        let place =
-            records.iter().map(|record| by_name.get(record.name.as_str()).copied().unwrap_or(usize::MAX)).collect();
-        let by = |names: fn(&Record) -> &[String]| {
-            let mut found = BTreeMap::new();
-            for (place, record) in sorted.iter().enumerate() {
-                for name in names(&records[*record]) {
-                    found.entry(name.as_str()).or_insert(place);
-                }
-            }
-            found
-        };
-        let (by_alias, by_provided) = (by(|record| &record.aliases), by(|record| &record.provides));
-        Self { sorted, place, by_name, by_alias, by_provided }
-    }
-
-    /// The package that satisfies `need`: one that has a wanted name before one that only provides it.
-    fn satisfying(&self, need: &[String]) -> Option<usize> {
-        let find = |names: &BTreeMap<&str, usize>| need.iter().find_map(|name| names.get(name.as_str()).copied());
-        find(&self.by_name).or_else(|| find(&self.by_alias)).or_else(|| find(&self.by_provided))
-    }
-
-    fn package(&self, record: &Record) -> Package {
-        let needed: BTreeSet<_> = record.needs.iter().filter_map(|need| self.satisfying(need)).collect();
-        let names: Vec<_> = self.by_name.keys().collect();
-        Package {
-            name: record.name.clone(),
-            version: record.version.clone(),
-            recipe: record.recipe.clone(),
-            depends: needed
-                .into_iter()
-                .map(|place| (*names[place]).to_owned())
-                .filter(|name| *name != record.name)
-                .collect(),
-        }
-    }
-
-    fn aliases(&self) -> BTreeMap<String, usize> {
-        self.by_alias.iter().map(|(name, place)| ((*name).to_owned(), *place)).collect()
-    }
+fn count(flags: &[bool]) -> u64 {
+    flags.iter().map(|flag| u64::from(*flag)).sum()
 }

@@ -23,6 +23,18 @@ const PLACES: [&str; 17] = [
     "var/log/dpkg.log",
 ];
 
+/// Where rpm's database is, and what it is called.
+const RPM: [&str; 3] = ["var/lib/rpm", "usr/lib/sysimage/rpm", "usr/share/rpm"];
+const RPM_FILES: [&str; 3] = ["rpmdb.sqlite", "Packages.db", "Packages"];
+
+/// rpm's database in `tree`, if it has one.
+pub fn of_rpm(tree: &Tree<'_>) -> Option<String> {
+    let directory = RPM
+        .into_iter()
+        .find(|directory| tree.children(directory).iter().any(|name| RPM_FILES.contains(&name.as_str())))?;
+    Some(format!("/{directory}"))
+}
+
 /// The places where they really are in `tree`, and as they are called.
 pub fn real_paths(tree: &Tree<'_>) -> Vec<Vec<u8>> {
     let real = PLACES.iter().filter_map(|place| tree.directory(place.as_bytes()));

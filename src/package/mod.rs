@@ -3,11 +3,17 @@
 //! Each source says which packages there are and which paths they claim; `claims` makes owners out of that, by the same
 //! rules for every source. `docs/packages.md` states them.
 
+mod apk;
 mod claims;
 mod control;
 mod database;
 mod dpkg;
 mod manifest;
+mod names;
+mod opkg;
+mod pkgdata;
+#[cfg(test)]
+mod sample;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -18,7 +24,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::rootfs::Entry;
 
 use claims::Claims;
@@ -56,12 +62,13 @@ pub struct Counts {
 }
 
 /// Which package owns which path of a root filesystem.
+#[derive(Clone, Debug)]
 pub struct Packages {
     source: Source,
     /// Sorted by name.
     packages: Vec<Package>,
     /// Which of them are installed for certain, or own a path.
-    listed: Vec<bool>,
+    is_listed: Vec<bool>,
     /// Further names of packages.
     aliases: BTreeMap<String, usize>,
     /// Path and owner, sorted by path.
@@ -71,21 +78,58 @@ pub struct Packages {
     databases: Vec<Vec<u8>>,
 }
 
+/// Reads a database out of a tree, if the tree has it.
+type Read = for<'a> fn(Tree<'a>) -> Result<Option<Claims<'a>>>;
+
+/// The databases that are looked for.
+const DATABASES: [(Source, Read); 3] =
+    [(Source::Dpkg, dpkg::read), (Source::Opkg, opkg::read), (Source::Apk, apk::read)];
+
+/// The packages of a database that was asked for, and so must be there.
+fn present(source: &Source, claims: Option<Claims<'_>>) -> Result<Packages> {
+    let claims =
+        claims.ok_or_else(|| Error::packages("/", format!("the root filesystem has no database of {source}")))?;
+    Ok(claims.decide(source.clone()))
+}
+
 impl Packages {
-    /// Reads `source`. `entries` is the whole root filesystem, sorted by path: it has the databases, and the directory links
-    /// through which the paths in them are resolved.
+    /// Reads `source`. `entries` is the whole root filesystem, sorted by path: it has the databases, and the directory
+    /// links through which the paths in them are resolved.
     ///
     /// # Errors
-    /// [`Error::Packages`](crate::Error::Packages) naming file and line of what can't be understood, or the database that
-    /// is not there; [`Error::Io`](crate::Error::Io) for what can't be read.
+    /// [`Error::Packages`] naming file and line of what can't be understood, or the database that is not there;
+    /// [`Error::Io`] for what can't be read.
     pub fn read(source: &Source, entries: &[Entry]) -> Result<Self> {
         let tree = Tree::new(entries);
-        let claims = match source {
-            Source::Dpkg => dpkg::read(tree)?,
-            Source::Manifest(path) => manifest::read(path, tree)?,
-            _ => Claims::new(tree, true),
-        };
-        Ok(claims.decide(source.clone()))
+        match source {
+            Source::Auto => Self::find(entries),
+            Source::Dpkg => present(source, dpkg::read(tree)?),
+            Source::Opkg => present(source, opkg::read(tree)?),
+            Source::Apk => present(source, apk::read(tree)?),
+            Source::Pkgdata(directory) => Ok(pkgdata::read(directory, tree)?.decide(source.clone())),
+            Source::Manifest(file) => Ok(manifest::read(file, tree)?.decide(source.clone())),
+            Source::None => Ok(Claims::new(tree, true).decide(Source::None)),
+        }
+    }
+
+    /// Reads the database that the root filesystem has; of several the one with the most packages.
+    fn find(entries: &[Entry]) -> Result<Self> {
+        let mut best: Option<Self> = None;
+        for (source, read) in DATABASES {
+            let Some(claims) = read(Tree::new(entries))? else { continue };
+            let found = claims.decide(source);
+            if best.as_ref().is_none_or(|best| best.counts.packages < found.counts.packages) {
+                best = Some(found);
+            }
+        }
+        match (best, database::of_rpm(&Tree::new(entries))) {
+            (Some(best), _) => Ok(best),
+            (None, Some(rpm)) => Err(Error::packages(
+                rpm,
+                "rpm's database is not read: package data of its systems comes from a manifest",
+            )),
+            (None, None) => Self::read(&Source::None, entries),
+        }
     }
 
     /// No packages: every path is without owner.
@@ -107,7 +151,7 @@ impl Packages {
 
     /// The packages that a database calls installed or that own a path, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = &Package> {
-        self.packages.iter().zip(&self.listed).filter(|(_, listed)| **listed).map(|(package, _)| package)
+        self.packages.iter().zip(&self.is_listed).filter(|(_, listed)| **listed).map(|(package, _)| package)
     }
 
     /// How packages and paths fit together.
@@ -120,7 +164,7 @@ impl Packages {
         &self.source
     }
 
-    /// Whether `path` is among a package manager's own books, which change with every update. A package may own it all the same.
+    /// Whether `path` is among a package manager's own files, which change with every update. It may have an owner too.
     pub fn in_database(&self, path: &[u8]) -> bool {
         database::is_in(&self.databases, path)
     }

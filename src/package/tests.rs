@@ -1,115 +1,130 @@
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Write;
-use std::sync::Arc;
-
+use super::sample::{error, listed, owners, tree};
 use super::*;
-use crate::rootfs::{Content, Kind};
 
-/// A tree out of words: `a/b` is an empty file, `a/` a directory, `a->b` a link, `a*5` a file of five bytes. `files` have
-/// contents, as databases do. Directories on the way need no word.
-fn tree(words: &str, files: &[(&str, &str)]) -> Vec<Entry> {
-    let mut entries = BTreeMap::new();
-    let mut add = |path: &[u8], kind: Kind| {
-        for (end, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
-            entries.entry(path[..end].to_vec()).or_insert_with(|| Entry::implied_directory(path[..end].to_vec()));
-        }
-        let mut entry = Entry::implied_directory(path.to_vec());
-        entry.kind = kind;
-        entries.insert(path.to_vec(), entry);
-    };
-    let contents: String = files.iter().map(|(_, content)| *content).collect();
-    let file = Arc::new(file_of(&contents));
-    let content = |offset| Content::Slice { file: Arc::clone(&file), name: "contents".into(), offset };
-    add(b"", Kind::Directory);
-    for word in words.split_whitespace() {
-        let (path, kind) = if let Some((path, target)) = word.split_once("->") {
-            (path, Kind::Symlink(target.into()))
-        } else if let Some((path, size)) = word.split_once('*') {
-            (path, Kind::File { size: size.parse().unwrap(), content: content(0) })
-        } else if let Some(path) = word.strip_suffix('/') {
-            (path, Kind::Directory)
-        } else {
-            (word, Kind::File { size: 0, content: content(0) })
-        };
-        add(path.as_bytes(), kind);
-    }
-    let mut offset = 0;
-    for (path, text) in files {
-        add(path.as_bytes(), Kind::File { size: text.len() as u64, content: content(offset) });
-        offset += text.len() as u64;
-    }
-    entries.into_values().collect()
+/// Reads a manifest, the source that says nothing but who claims what.
+fn read(manifest: &str, entries: &[Entry]) -> Packages {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("manifest");
+    std::fs::write(&path, manifest).unwrap();
+    Packages::read(&Source::Manifest(path), entries).unwrap()
 }
-
-fn file_of(contents: &str) -> File {
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(contents.as_bytes()).unwrap();
-    file
-}
-
-/// `path:owner` for each owned path but those of `files`.
-fn owners(packages: &Packages, entries: &[Entry]) -> String {
-    let owned = entries.iter().filter_map(|entry| {
-        let owner = packages.owner(&entry.path)?;
-        Some(format!("{}:{}", entry.display(), owner.name))
-    });
-    owned.collect::<Vec<_>>().join(" ")
-}
-
-/// `name version recipe: depends` for each package.
-fn listed(packages: &Packages) -> String {
-    let line = |package: &Package| {
-        let Package { name, version, recipe, depends } = package;
-        format!("{name} {version} {recipe}: {}", depends.join(" ")).trim_end().to_owned()
-    };
-    packages.iter().map(line).collect::<Vec<_>>().join("\n")
-}
-
-const DPKG_STATUS: &str = "\
-Package: a
-Status: install ok installed
-Architecture: amd64
-Source: source-of-a (1.0)
-Version: 1.0-2
-Depends: b (>= 1), missing | virtual:any, a
-Pre-Depends: c
-Description: first line
- Depends: not a field
-Conffiles:
- /etc/a 00000000000000000000000000000000
-
-Package: b
-Status: install ok installed
-Architecture: all
-Version: 2
-
-Package: c
-Status: install ok unpacked
-Architecture: amd64
-Provides: other, virtual (= 3)
-Version: 3
-
-Package: gone
-Status: deinstall ok not-installed
-Architecture: amd64
-";
 
 #[test]
-fn dpkg_says_what_is_installed_and_claimed() {
+fn claims_are_followed_through_the_directory_links_of_the_tree() {
     let entries = tree(
-        "bin->usr/bin usr/bin/a usr/bin/b.real usr/bin/b etc/a etc/hostname usr/lib/ usr/share/doc/b/",
-        &[
-            ("var/lib/dpkg/status", DPKG_STATUS),
-            ("var/lib/dpkg/info/a:amd64.list", "/.\n/bin\n/bin/a\n/etc\n/etc/a\n/usr\n/usr/lib\n/bin/b\n"),
-            ("var/lib/dpkg/info/b.list", "/.\n/bin\n/bin/b\n/usr/share/doc/b\n/usr/share/doc/b/gone\n/usr/lib\n"),
-            ("var/lib/dpkg/diversions", "/bin/b\n/bin/b.real\nb\n"),
-        ],
+        "bin->usr/bin usr/bin/ls lib->/usr/lib usr/lib/x up->../.. loop->loop a->b b->a usr/lib/same->../lib \
+         usr/share/far->../../lib/same/same gone->nowhere",
+        &[],
     );
-    let packages = Packages::read(&Source::Dpkg, &entries).unwrap();
-    assert_eq!(listed(&packages), "a 1.0-2 source-of-a: b c\nb 2 b:\nc 3 c:");
-    let expected = "/etc:a /etc/a:a /usr:a /usr/bin/a:a /usr/bin/b:b /usr/bin/b.real:a /usr/share/doc/b:b";
-    assert_eq!(owners(&packages, &entries), expected);
-    let counts = Counts { packages: 3, without_files: 1, owned: 4, unowned: 6, claimed_twice: 0, missing: 1 };
+    for (claim, owned) in [
+        ("/bin/ls", "/usr/bin/ls:p"),
+        ("/bin", "/bin:p"),
+        ("/lib/x", "/usr/lib/x:p"),
+        ("/usr/lib/same/same/same/x", "/usr/lib/x:p"),
+        ("/usr/share/far/x", "/usr/lib/x:p"),
+        ("/up/up/lib/x", "/usr/lib/x:p"),
+        ("/lib/../bin/ls", "/usr/bin/ls:p"),
+        ("/./bin/./ls", "/usr/bin/ls:p"),
+        ("/../../bin/ls", "/usr/bin/ls:p"),
+        ("/lib/same", "/usr/lib/same:p"),
+        ("/loop/x", ""),
+        ("/a/x", ""),
+        ("/gone/x", ""),
+        ("/usr/bin/ls/x", ""),
+        ("/nowhere", ""),
+    ] {
+        let packages = read(&format!("{claim} p\n"), &entries);
+        assert_eq!(owners(&packages, &entries), owned, "{claim}");
+        assert_eq!(packages.counts().missing, u64::from(owned.is_empty()), "{claim}");
+    }
+}
+
+#[test]
+fn what_several_packages_claim_has_one_owner_if_it_is_a_file_and_none_if_it_is_a_directory() {
+    let entries = tree("bin->usr/bin usr/bin/ etc/b/ etc/file etc/link->file etc/free", &[]);
+    let claims = ["/bin", "/etc", "/etc/file", "/etc/link", "/etc/nowhere"];
+    let manifest: String = claims.map(|path| format!("{path} b\n{path} a\n{path} a\n")).concat() + "/etc/b b\n";
+    let packages = read(&manifest, &entries);
+    assert_eq!(owners(&packages, &entries), "/etc/b:b /etc/file:a /etc/link:a");
+    let counts = Counts { packages: 2, without_files: 0, owned: 2, unowned: 2, claimed_twice: 2, missing: 3 };
     assert_eq!(packages.counts(), counts);
+}
+
+#[test]
+fn a_package_without_a_file_in_the_tree_is_listed_and_counted() {
+    let packages = read("/gone p\n", &tree("", &[]));
+    assert_eq!(listed(&packages), "p  p:\n");
+    assert_eq!(packages.counts(), Counts { packages: 1, without_files: 1, missing: 1, ..Counts::default() });
+}
+
+#[test]
+fn a_name_that_is_not_utf8_finds_its_owner() {
+    let mut entries = tree("", &[]);
+    entries.push(Entry { kind: crate::rootfs::Kind::Fifo, ..Entry::implied_directory(b"caf\xe9".to_vec()) });
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("manifest");
+    std::fs::write(&path, b"/caf\xe9 p\n").unwrap();
+    let packages = Packages::read(&Source::Manifest(path), &entries).unwrap();
+    assert_eq!(packages.owner(b"caf\xe9").unwrap().name, "p");
+}
+
+#[test]
+fn a_package_managers_own_files_are_known_where_they_really_are() {
+    let packages = Packages::read(&Source::None, &tree("lib->usr/lib var/lib->../data data/dpkg/status", &[])).unwrap();
+    for path in ["var/lib/dpkg", "data/dpkg/info/a.list", "usr/lib/apk/db/installed", "lib/apk/db", "var/lib/rpm/x"] {
+        assert!(packages.in_database(path.as_bytes()), "{path}");
+    }
+    for path in ["var/lib", "data/dpkgs", "usr/lib/apk", "etc/apt/sources.list", ""] {
+        assert!(!packages.in_database(path.as_bytes()), "{path}");
+    }
+}
+
+const DPKG: (&str, &str) = ("var/lib/dpkg/status", "Package: debian\nStatus: install ok installed\n");
+const OPKG: (&str, &str) = ("var/lib/opkg/status", "Package: yocto\nStatus: install user installed\n");
+const APK: (&str, &str) = ("lib/apk/db/installed", "P:alpine\n\nP:busybox\n");
+
+#[test]
+fn auto_takes_the_database_with_the_most_packages() {
+    for (databases, source, names) in [
+        (&[][..], Source::None, ""),
+        (&[DPKG], Source::Dpkg, "debian  debian:\n"),
+        (&[("var/lib/dpkg/status", ""), OPKG], Source::Opkg, "yocto  yocto:\n"),
+        (&[OPKG, DPKG], Source::Dpkg, "debian  debian:\n"),
+        (&[OPKG, DPKG, APK], Source::Apk, "alpine  alpine:\nbusybox  busybox:\n"),
+        (&[OPKG, ("var/lib/rpm/Packages", "")], Source::Opkg, "yocto  yocto:\n"),
+    ] {
+        let packages = Packages::read(&Source::Auto, &tree("", databases)).unwrap();
+        assert_eq!((packages.source(), listed(&packages).as_str()), (&source, names));
+    }
+}
+
+#[test]
+fn a_database_that_is_not_read_or_not_there_is_an_error() {
+    for (source, database, message) in [
+        (Source::Auto, "var/lib/rpm/rpmdb.sqlite", "\"/var/lib/rpm\": rpm's database is not read"),
+        (Source::Auto, "usr/lib/sysimage/rpm/Packages.db", "\"/usr/lib/sysimage/rpm\": rpm's database is not read"),
+        (Source::Dpkg, "etc/x", "\"/\": the root filesystem has no database of dpkg"),
+        (Source::Opkg, "etc/x", "\"/\": the root filesystem has no database of opkg"),
+        (Source::Apk, "etc/x", "\"/\": the root filesystem has no database of apk"),
+        (Source::Auto, "var/lib/dpkg/status/x", "\"/var/lib/dpkg/status\": a package database's file stands here"),
+        (Source::Pkgdata("/no/such".into()), "etc/x", "can't list \"/no/such/runtime\": No such file"),
+        (Source::Manifest("/no/such".into()), "etc/x", "can't open \"/no/such\": No such file"),
+        (Source::Manifest("/".into()), "etc/x", "can't read \"/\": Is a directory"),
+    ] {
+        let found = error(&source, &[(database, "")]);
+        assert!(found.starts_with(message), "{found}");
+    }
+}
+
+#[test]
+fn a_source_is_written_as_it_is_read() {
+    for text in ["auto", "dpkg", "opkg", "apk", "none", "pkgdata:/p k", "manifest:a:b"] {
+        assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
+    }
+    for text in ["", "rpm", "Auto", "pkgdata", "pkgdata:", "manifest:", "dpkg:/x", "other:/x"] {
+        let found = text.parse::<Source>().unwrap_err().to_string();
+        let expected =
+            "packages: package data comes from auto, dpkg, opkg, apk, none, pkgdata:DIRECTORY or manifest:FILE";
+        assert_eq!(found, format!("{expected} (got {text:?})"));
+    }
 }

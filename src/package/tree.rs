@@ -1,6 +1,6 @@
 //! A root filesystem's entries as something in which paths are looked up.
 //!
-//! A database says `/bin/ls` where the tree has a link `bin` to `usr/bin`: such links are followed, never out of the root.
+//! A database says `/bin/ls` where the tree has a link `bin` to `usr/bin`: links are followed, never out of the root.
 
 use std::collections::VecDeque;
 
@@ -80,6 +80,16 @@ impl<'a> Tree<'a> {
             }
         }
         Some(real)
+    }
+
+    /// The names of what is in the directory `path`, as far as they are UTF-8; none where there is no directory.
+    pub fn children(&self, path: &str) -> Vec<String> {
+        let Some(real) = self.directory(path.as_bytes()) else { return Vec::new() };
+        let inside = join(&real, b"");
+        let first = self.entries.partition_point(|entry| entry.path < inside);
+        let below = self.entries[first..].iter().map_while(|entry| entry.path.strip_prefix(inside.as_slice()));
+        let names = below.filter(|rest| !rest.is_empty() && !rest.contains(&b'/'));
+        names.filter_map(|name| std::str::from_utf8(name).ok()).map(str::to_owned).collect()
     }
 
     /// Whether this entry is a directory, or a link that leads to one.
