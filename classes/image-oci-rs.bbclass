@@ -127,14 +127,31 @@ OCI_CACHE_LIMIT[doc] = "Most bytes in OCI_CACHE_DIR, with K, M, G or T for binar
 PSEUDO_IGNORE_PATHS .= "${@oci_rs_untracked(d)}"
 
 #
-# Layers: so far every image has one. Any other value stops the task.
+# Layers. The finished root filesystem is split, so nothing is installed twice and no change to it is lost.
+#
+#   OCI_LAYER_MODE = "multi"
+#   OCI_LAYERS = "base:packages:base-files+netbase shell:packages:busybox app:directories:/opt/app conf:files:/etc/app.conf"
+#
+#   OCI_LAYER_MODE = "auto"
+#   OCI_LAYER_LOCK = "${THISDIR}/files/layers.lock"
 #
 OCI_LAYER_MODE ?= "single"
-OCI_LAYER_MODE[doc] = "How the root filesystem is split into layers: single."
+OCI_LAYER_MODE[doc] = "How the root filesystem is split into layers: single, multi as OCI_LAYERS says, or auto by recipe, so that an update changes few layers."
 OCI_LAYERS ?= ""
-OCI_LAYERS[doc] = "Layers of the mode multi; not supported yet."
+OCI_LAYERS[doc] = "List: layers of the mode multi, lowest first, name:type:content with the type packages, directories, files or host; + or , part the content."
 OCI_LAYER_MAX ?= "64"
-OCI_LAYER_MAX[doc] = "Most layers of the mode auto; not supported yet."
+OCI_LAYER_MAX[doc] = "Most layers of the mode auto, 1 to 127."
+OCI_LAYER_LOCK ?= ""
+OCI_LAYER_LOCK[doc] = "File that keeps the layers of the mode auto the same from release to release; what is new in it is written beside the image, to be copied over it."
+OCI_LAYER_PACKAGES ?= "pkgdata:${PKGDATA_DIR}"
+OCI_LAYER_PACKAGES[doc] = "Where it is known which package owns a file: pkgdata:DIRECTORY, auto for the database in the root filesystem, opkg, dpkg, apk, manifest:FILE or none."
+# What is read is part of the task's signature, whatever its path is.
+do_image_oci[file-checksums] += "${@oci_rs_checksums(d)}"
+do_image_debugfs_oci[file-checksums] += "${@oci_rs_checksums(d)}"
+
+#
+# Base image
+#
 OCI_BASE_IMAGE ?= ""
 OCI_BASE_IMAGE[doc] = "Image to build upon; not supported yet."
 OCI_BASE_IMAGE_TAG ?= "latest"
@@ -158,6 +175,14 @@ def oci_rs_untracked(d):
     if not cache or any(c in ', \t\n' for c in cache) or os.path.realpath(rootfs).startswith(os.path.realpath(cache)):
         return ''
     return ',' + cache
+
+def oci_rs_checksums(d):
+    """Files that no other task has made: the lock file, and what layers of the type host bring."""
+    paths = (d.getVar('OCI_LAYER_LOCK') or '').split() if d.getVar('OCI_LAYER_MODE') == 'auto' else []
+    layers = (d.getVar('OCI_LAYERS') or '').split() if d.getVar('OCI_LAYER_MODE') == 'multi' else []
+    contents = [layer.split(':', 2)[2] for layer in layers if layer.split(':')[1:2] == ['host'] and layer.count(':') > 1]
+    paths += [word.split(':')[0] for content in contents for word in content.replace('+', ',').split(',')]
+    return ' '.join('%s:%s' % (path, os.path.exists(path)) for path in paths)
 
 def oci_rs_entry_varflags(d):
     """The varflags that are entries, in the form in which vardeps names them."""
@@ -223,11 +248,11 @@ oci_rs_library[vardeps] = " \
     OCI_IMAGE_ENTRYPOINT OCI_IMAGE_ENTRYPOINT_ARGS OCI_IMAGE_ENV_VARS OCI_IMAGE_LABELS OCI_IMAGE_NAME OCI_IMAGE_OS \
     OCI_IMAGE_PORTS OCI_IMAGE_REVISION OCI_IMAGE_RUNTIME_UID OCI_IMAGE_STOPSIGNAL OCI_IMAGE_SUBARCH OCI_IMAGE_TAG \
     OCI_IMAGE_TAR_OUTPUT OCI_IMAGE_VOLUMES OCI_IMAGE_WORKINGDIR OCI_LAYER_COMPRESSION OCI_LAYER_COMPRESSION_LEVEL \
-    OCI_LAYER_MAX OCI_LAYER_MODE OCI_LAYERS OCI_RESERVED_VARFLAGS \
+    OCI_LAYER_MAX OCI_LAYER_MODE OCI_LAYER_PACKAGES OCI_LAYERS OCI_RESERVED_VARFLAGS \
     ${@oci_rs_entry_varflags(d)} \
 "
 # Read too, but no byte of the image follows from their text.
 oci_rs_library[vardepsexclude] = " \
     OCI_CACHE_DIR OCI_CACHE_LIMIT OCI_IMAGE_APP_RECIPE OCI_IMAGE_BACKEND OCI_LAYER_CACHE OCI_LAYER_CACHE_DIR \
-    OCI_THREADS PATH TOPDIR \
+    OCI_LAYER_LOCK OCI_THREADS PATH TOPDIR \
 "

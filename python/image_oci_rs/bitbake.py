@@ -20,7 +20,7 @@ import bb  # type: ignore[import-not-found,import-untyped,unused-ignore]
 import bb.progress  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 from .api import BuildResult, Progress, build
-from .display import cache_notes
+from .display import cache_notes, packages_text
 from .errors import ImageError, SpecError
 from .other_python import build_in
 from .parsing import check_name, check_tag
@@ -30,12 +30,14 @@ from .spec import (
     Compression,
     Config,
     ImageSpec,
+    Layers,
     Output,
     Platform,
     Source,
     expand_label_key,
     parse_created,
     parse_key_value,
+    parse_layer_rules,
     parse_reference,
     parse_size,
     split_words,
@@ -62,17 +64,22 @@ _VARIABLES: Mapping[str, str] = {
     "annotations": "OCI_IMAGE_ANNOTATIONS",
     "compression.algorithm": "OCI_LAYER_COMPRESSION",
     "compression.level": "OCI_LAYER_COMPRESSION_LEVEL",
+    "layers.mode": "OCI_LAYER_MODE",
+    "layers.rules": "OCI_LAYERS",
+    "layers.rules.name": "OCI_LAYERS",
+    "layers.rules.type": "OCI_LAYERS",
+    "layers.rules.content": "OCI_LAYERS",
+    "layers.max": "OCI_LAYER_MAX",
+    "layers.lock": "OCI_LAYER_LOCK",
+    "layers.packages": "OCI_LAYER_PACKAGES",
     "output": "IMGDEPLOYDIR",
     "threads": "OCI_THREADS",
     "cache.directory": "OCI_CACHE_DIR",
     "cache.limit": "OCI_CACHE_LIMIT",
 }
 
-# What these may be, if anything, until images of several layers are supported.
+# What these may be, if anything, until base images are supported.
 _NOT_SUPPORTED_YET: Mapping[str, str] = {
-    "OCI_LAYER_MODE": "single",
-    "OCI_LAYERS": "",
-    "OCI_LAYER_MAX": "64",
     "OCI_BASE_IMAGE": "",
     "OCI_BASE_IMAGE_TAG": "latest",
     "OCI_BASE_MODE": "overlay",
@@ -137,7 +144,7 @@ def _refuse_unless(d: Datastore, variable: str, supported: str) -> None:
     value = _Reader(d).text(variable)
     if value and value != supported:
         bb.fatal(
-            f'{variable} = "{value}" is not supported yet: every image has one layer, and no base'
+            f'{variable} = "{value}" is not supported yet: no image has a base'
             f' image. Leave it at "{supported}".'
         )
 
@@ -221,6 +228,11 @@ class Outputs:
         """The name of the layout directory."""
         return f"{self.image_name}.oci"
 
+    @property
+    def layer_lock(self) -> str:
+        """The name of the lock file with what is new in it."""
+        return f"{self.image_name}.oci-layers.lock"
+
     def spec(self) -> Output:
         """The outputs as the engine makes them."""
         # IMAGE_NAME holds the time of the build, which must not get into an archive.
@@ -257,7 +269,7 @@ class Outputs:
 
     def _is_stale(self, name: str) -> bool:
         names = "|".join(map(re.escape, (self.image_name, self.base_name)))
-        endings = r"\.oci(?:\..+)?|-oci(?:(?:-dir)?\.tar)?"
+        endings = r"\.oci(?:\..+)?|\.oci-layers\.lock|-oci(?:(?:-dir)?\.tar)?"
         match = re.fullmatch(rf"\.?((?:{names}).*?)(?:{endings})(?:\.partial)?", name)
         if match is None:
             return False
@@ -310,6 +322,7 @@ def image_spec(d: Datastore, outputs: Outputs) -> ImageSpec:
         created=created,
         annotations=dict(read.entries("OCI_IMAGE_ANNOTATIONS")),
         compression=Compression(read.text("OCI_LAYER_COMPRESSION"), read.number("OCI_LAYER_COMPRESSION_LEVEL")),
+        layers=_layers(read, outputs),
         output=outputs.spec(),
         threads=read.number("OCI_THREADS"),
         cache=_cache(read),
@@ -330,6 +343,22 @@ def _number(text: str, variable: str) -> int | None:
     if text and re.fullmatch("[0-9]+", text) is None:
         raise SpecError("must be a whole number", variable, text)
     return int(text) if text else None
+
+
+def _layers(read: _Reader, outputs: Outputs) -> Layers:
+    mode = read.text("OCI_LAYER_MODE")
+    packages = read.text("OCI_LAYER_PACKAGES")
+    if mode == "auto":
+        lock = read.text("OCI_LAYER_LOCK") or None
+        # A task does not write beside a recipe: people decide when a new plan gets into version control.
+        new_lock = str(outputs.directory / outputs.layer_lock) if lock else None
+        most = read.number("OCI_LAYER_MAX")
+        return Layers(mode, max=64 if most is None else most, lock=lock, lock_output=new_lock, packages=packages)
+    rules = parse_layer_rules(read.words("OCI_LAYERS"))
+    if mode == "single" and rules:
+        bb.note('OCI_LAYERS is set, and has no meaning as long as OCI_LAYER_MODE is "single"')
+        rules = ()
+    return Layers(mode, rules=rules, packages=packages)
 
 
 def _cache(read: _Reader) -> Cache | None:
@@ -419,9 +448,22 @@ def _log(spec: ImageSpec, result: BuildResult) -> None:
         f" {spec.sources[0].path} in {result.seconds:.2f} s"
     )
     bb.note(f"manifest {result.manifest.digest}, config {result.config.digest}")
+    for rule in spec.layers.rules:
+        if rule.type == "host":
+            bb.warn(
+                f"OCI_LAYERS: the layer {rule.name} brings files of the build machine into the image, so another"
+                f" machine builds another image: {' '.join(rule.content)}"
+            )
+    if result.packages is not None:
+        bb.note(f"packages: {packages_text(result.packages)}")
+    if result.lock is not None:
+        bb.plain(
+            f"OCI_LAYER_LOCK: there is something new for {spec.layers.lock}. To keep the layers of the next releases"
+            f" as they are now, copy {result.lock} over it and commit it."
+        )
     for layer in result.layers:
         bb.note(
-            f"layer {layer.digest}: {layer.entries} entries, {layer.size} bytes;"
+            f"layer {layer.name + ' ' if layer.name else ''}{layer.digest}: {layer.entries} entries, {layer.size} bytes;"
             f" uncompressed {layer.diff_id}: {layer.uncompressed_size} bytes"
         )
     if spec.cache and result.cache:

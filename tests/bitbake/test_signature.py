@@ -58,6 +58,10 @@ def recorded(small_image: SmallImage, tmp_path: Path, monkeypatch: pytest.Monkey
     d.setVar("OCI_IMAGE_CMD", "/bin/sh")
     d.setVar("REPRODUCIBLE_TIMESTAMP_ROOTFS", "")
     build_image(recorder)
+    d.setVar("OCI_LAYER_MODE", "auto")
+    d.setVar("OCI_LAYER_PACKAGES", "none")
+    d.setVar("OCI_LAYER_LOCK", str(tmp_path / "layers.lock"))
+    build_image(recorder)
     build_in_nativepython3(recorder, monkeypatch)
     return recorder
 

@@ -1,0 +1,156 @@
+"""Several layers, as the variables ask for them."""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from bitbake_harness.build_directory import BuildDirectory, Outcome
+from bitbake_harness.datastore import task_hashes
+from image_recipe import layout_json
+
+SmallImage = Callable[..., BuildDirectory]
+PLAIN = "Level 21"  # bb.plain's has no name.
+
+# Three packages, one of which needs another, and a file that no package owns.
+ROOTFS = (
+    "mkdir -p bin etc opt/app; echo sh > bin/sh; chmod 4755 bin/sh; chown 5:6 bin/sh; echo lib > opt/app/lib;"
+    " echo app > opt/app/app; echo conf > etc/app.conf; echo made > etc/made"
+)
+PKGDATA = {
+    "busybox": ("busybox", {"/bin/sh": 3}, ""),
+    "app": ("app", {"/opt/app/app": 4, "/etc/app.conf": 5}, "libapp (>= 1.0)"),
+    "libapp": ("app", {"/opt/app/lib": 4}, ""),
+}
+
+
+@pytest.fixture
+def image(small_image: SmallImage) -> Callable[..., BuildDirectory]:
+    """A small image whose packages pkgdata knows."""
+
+    def make(*lines: str) -> BuildDirectory:
+        build = small_image(f'ROOTFS_COMMAND = "{ROOTFS}"', 'PKGDATA_DIR = "${TOPDIR}/pkgdata"', *lines)
+        runtime = build.top / "pkgdata/runtime"
+        runtime.mkdir(parents=True)
+        for package, (recipe, files, needs) in PKGDATA.items():
+            values = {"PN": recipe, "PKGV": "1.0", "RDEPENDS": needs, "FILES_INFO": json.dumps(files)}
+            lines_of = [f"PN: {recipe}"] + [f"{key}:{package}: {value}" for key, value in values.items()]
+            (runtime / package).write_text("\n".join(lines_of) + "\n")
+        return build
+
+    return make
+
+
+def built(build: BuildDirectory) -> Outcome:
+    outcome = build.run()
+    assert outcome.succeeded, outcome.output
+    return outcome
+
+
+def layers(outcome: Outcome) -> dict[str, list[str]]:
+    """The names of the layers, and what is in them besides directories."""
+    layout = outcome.deployed / "app-latest-oci"
+    _, manifest, _ = layout_json(layout)
+    found = {}
+    for layer in manifest["layers"]:
+        blob = layout / "blobs/sha256" / layer["digest"].removeprefix("sha256:")
+        with tarfile.open(blob) as archive:
+            names = [member.name for member in archive if not member.isdir()]
+        found[layer["annotations"]["io.github.image-oci-rs.layer.name"]] = names
+    return found
+
+
+def told(outcome: Outcome, level: str) -> list[str]:
+    return [event["message"] for event in outcome.events if event.get("level") == level]
+
+
+def test_layers_are_split_as_the_variable_says(image: SmallImage) -> None:
+    outcome = built(
+        image(
+            'OCI_LAYER_MODE = "multi"',
+            'OCI_LAYERS = "shell:packages:busybox app:packages:app conf:files:/etc/app.conf"',
+        )
+    )
+    assert layers(outcome) == {
+        "shell": ["bin/sh"],
+        "app": ["opt/app/app", "opt/app/lib"],
+        "conf": ["etc/app.conf"],
+        "rest": ["etc/made"],
+    }
+    _, manifest, config = layout_json(outcome.deployed / "app-latest-oci")
+    assert manifest["layers"][1]["annotations"]["io.github.image-oci-rs.layer.packages"] == "app 1.0, libapp 1.0"
+    assert [entry["comment"].partition(":")[0] for entry in config["history"]] == ["shell", "app", "conf", "rest"]
+    # Under pseudo, as everything.
+    blob = manifest["layers"][0]["digest"].removeprefix("sha256:")
+    with tarfile.open(outcome.deployed / "app-latest-oci/blobs/sha256" / blob) as archive:
+        shell = archive.getmember("bin/sh")
+    assert (shell.uid, shell.gid, shell.mode) == (5, 6, 0o4755)
+
+
+def test_automatic_layers_and_their_lock_file(image: SmallImage) -> None:
+    build = image('OCI_LAYER_MODE = "auto"', 'OCI_LAYER_LOCK = "${TOPDIR}/layers.lock"')
+    outcome = built(build)
+    assert layers(outcome) == {
+        "app": ["etc/app.conf", "opt/app/app", "opt/app/lib"],
+        "busybox": ["bin/sh"],
+        "rest": ["etc/made"],
+        "database": [],
+    }
+    (lock,) = outcome.deployed.glob("*.oci-layers.lock")
+    lines = [line for line in lock.read_text().splitlines() if not line.startswith("#")]
+    assert lines == ["app app 1.0 0", "busybox busybox 1.0 0"]
+    (message,) = told(outcome, PLAIN)
+    assert str(build.top / "layers.lock") in message and lock.name in message
+
+    # As the message says; with another plan, which counts from then on.
+    (build.top / "layers.lock").write_text("app one 1.0 0\nbusybox one 1.0 0\n")
+    outcome = built(build)
+    assert layers(outcome)["one"] == ["bin/sh", "etc/app.conf", "opt/app/app", "opt/app/lib"]
+    assert told(outcome, PLAIN) == []
+    assert list(outcome.deployed.glob("*.oci-layers.lock")) == []
+
+
+def test_files_of_the_build_machine_come_with_a_warning(image: SmallImage) -> None:
+    build = image('OCI_LAYER_MODE = "multi"', 'OCI_LAYERS = "certs:host:${TOPDIR}/ca.pem:/etc/ca.pem"')
+    (build.top / "ca.pem").write_text("ca")
+    outcome = built(build)
+    assert layers(outcome)["certs"] == ["etc/ca.pem"]
+    (warning,) = told(outcome, "WARNING")
+    assert "certs" in warning and "/ca.pem:/etc/ca.pem" in warning
+
+
+@pytest.mark.parametrize(
+    ("lines", "name"),
+    [
+        (('OCI_LAYER_MODE = "auto"', 'OCI_LAYER_LOCK = "${TOPDIR}/read"'), "read"),
+        (('OCI_LAYER_MODE = "multi"', 'OCI_LAYERS = "a:files:/etc/made b:host:/no/such:/x+${TOPDIR}/read:/y"'), "read"),
+    ],
+)
+def test_what_is_read_is_in_the_signature(image: SmallImage, lines: tuple[str, ...], name: str) -> None:
+    build = image(*lines)
+    before = build.parse().getVarFlag("do_image_oci", "file-checksums").split()
+    assert f"{build.top}/{name}:False" in before
+    (build.top / name).write_text("x")
+    assert f"{build.top}/{name}:True" in build.parse().getVarFlag("do_image_oci", "file-checksums").split()
+
+
+def test_where_the_lock_file_lies_is_not_in_the_signature(image: SmallImage) -> None:
+    d = image('OCI_LAYER_MODE = "auto"', 'OCI_LAYER_LOCK = "${TOPDIR}/a"').parse()
+    before = task_hashes(d)["do_image_oci"]
+    d.setVar("OCI_LAYER_LOCK", os.fspath(Path("/elsewhere/b")))
+    assert task_hashes(d)["do_image_oci"] == before
+
+
+def test_layers_that_the_mode_does_not_use_are_a_note(image: SmallImage) -> None:
+    outcome = built(image('OCI_LAYERS = "shell:packages:busybox"'))
+    assert "OCI_LAYERS is set, and has no meaning" in outcome.log("do_image_oci")
+
+
+def test_a_package_that_is_not_there_stops_the_task(image: SmallImage) -> None:
+    outcome = image('OCI_LAYER_MODE = "multi"', 'OCI_LAYERS = "web:packages:nginx"').run()
+    assert not outcome.succeeded
+    assert "OCI_LAYERS: no such package in the root filesystem (got 'nginx')" in outcome.output
