@@ -143,10 +143,7 @@ def build_image(d: Datastore, suffix: str = "") -> None:
 def _refuse_unless(d: Datastore, variable: str, supported: str) -> None:
     value = _Reader(d).text(variable)
     if value and value != supported:
-        bb.fatal(
-            f'{variable} = "{value}" is not supported yet: no image has a base'
-            f' image. Leave it at "{supported}".'
-        )
+        bb.fatal(f'{variable} = "{value}" is not supported yet: no image has a base image. Leave it at "{supported}".')
 
 
 @dataclass(frozen=True)
@@ -462,8 +459,9 @@ def _log(spec: ImageSpec, result: BuildResult) -> None:
             f" as they are now, copy {result.lock} over it and commit it."
         )
     for layer in result.layers:
+        name = f"{layer.name} " if layer.name else ""
         bb.note(
-            f"layer {layer.name + ' ' if layer.name else ''}{layer.digest}: {layer.entries} entries, {layer.size} bytes;"
+            f"layer {name}{layer.digest}: {layer.entries} entries, {layer.size} bytes;"
             f" uncompressed {layer.diff_id}: {layer.uncompressed_size} bytes"
         )
     if spec.cache and result.cache:
