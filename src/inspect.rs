@@ -80,14 +80,15 @@ impl From<&Descriptor> for BlobSummary {
     }
 }
 
-/// Reads the images of the layout `path`, or of the one in the archive `path`, through nested indexes too. What is no
+/// Reads the images of the layout `path`, or of the one in the archive `path`, or of the docker-archive `path`; those of
+/// nested indexes too. What is no
 /// image is passed over. Layers are not read.
 ///
 /// # Errors
 /// [`Error::Layout`] naming the first document that is missing or not what its descriptor says; [`Error::Io`],
 /// [`Error::Interrupted`].
 pub fn inspect(path: &Path, progress: &Progress) -> Result<Summary> {
-    let layout = LayoutReader::open(path, progress)?;
+    let layout = LayoutReader::open_image(path, progress)?;
     let mut images = Vec::new();
     // A stack, so that what a nested index lists comes where that index stands.
     let mut pending: Vec<Descriptor> = layout.index()?.manifests().iter().rev().cloned().collect();

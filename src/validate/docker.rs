@@ -2,23 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
-
 use super::document;
 use super::finding::Findings;
 use super::image::Image;
 use crate::error::Result;
-use crate::layout::{DOCKER_MANIFEST_FILE, LayoutReader};
-use crate::spec::Reference;
-
-/// An image as `manifest.json` has it.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct DockerImage {
-    config: String,
-    repo_tags: Option<Vec<String>>,
-    layers: Vec<String>,
-}
+use crate::layout::{DOCKER_MANIFEST_FILE, DockerImage, LayoutReader};
 
 /// Checks `manifest.json`, if it is there, against the images of the index.
 pub fn check_manifest(layout: &LayoutReader, images: &[Image], findings: &mut Findings) -> Result<()> {
@@ -48,19 +36,11 @@ fn check_image(listed: &DockerImage, images: &[Image], findings: &mut Findings) 
         findings.add("docker-manifest-layers", &DOCKER_MANIFEST_FILE, message);
     }
     let names: BTreeSet<_> = same_config.iter().flat_map(|image| image.names()).collect();
-    let tags: BTreeSet<_> = listed.repo_tags.iter().flatten().map(|tag| full_name(tag)).collect();
+    let tags = listed.names().map(|(tag, full)| full.map_or_else(|| tag.clone(), |full| full.to_string()));
+    let tags: BTreeSet<_> = tags.collect();
     // Not every program that writes an index writes full names into it.
     if !names.is_empty() && !tags.iter().eq(names.iter().copied()) {
         let message = format!("RepoTags has {tags:?}, the index entries have {names:?}");
         findings.add("docker-manifest-tags", &DOCKER_MANIFEST_FILE, message);
-    }
-}
-
-/// The full name of what docker may have written in short.
-fn full_name(tag: &str) -> String {
-    let reference = tag.rsplit_once(':').map(|(name, tag)| Reference::new(name, tag));
-    match reference {
-        Some(Ok(reference)) => reference.to_string(),
-        _ => tag.to_owned(),
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tar::EntryType;
 
-use super::{DOCKER_MANIFEST_FILE, INDEX_FILE, LAYOUT_FILE, LayoutFile};
+use super::{DOCKER_MANIFEST_FILE, INDEX_FILE, LAYOUT_FILE, LayoutFile, docker};
 use crate::decompress::{self, Format};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
@@ -18,33 +18,47 @@ use crate::untar::{Member, Seekable, Untar};
 /// A layout in an archive.
 #[derive(Debug)]
 pub struct ArchivedLayout {
-    file: Arc<File>,
-    /// Where each file is, by its name relative to the layout.
-    members: BTreeMap<String, Span>,
+    /// Each file by its name relative to the layout.
+    files: BTreeMap<String, LayoutFile>,
     damage: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Span {
-    offset: u64,
-    size: u64,
+/// What an archive holds, by name.
+#[derive(Debug, Default)]
+pub struct Members {
+    /// Its regular files.
+    pub files: BTreeMap<String, LayoutFile>,
+    /// What its links point at.
+    pub links: BTreeMap<String, String>,
 }
 
 impl ArchivedLayout {
-    /// Finds the layout in the archive `path`.
-    pub fn open(path: &Path, progress: &Progress) -> Result<Self> {
+    /// Finds the layout in the archive `path`. With `docker`, an archive without one that `docker save` or `podman save` made
+    /// is taken for the layout that it could have been.
+    pub fn open(path: &Path, docker: bool, progress: &Progress) -> Result<Self> {
         let (mut file, unpacking_failed) = plain_file(path, progress)?;
         file.rewind().map_err(Error::io("read", path))?;
-        let mut members = BTreeMap::new();
-        let reading_failed = find_members(path, &file, &mut members, progress)?;
+        let mut members = Members::default();
+        let reading_failed = find_members(path, &Arc::new(file), &mut members, progress)?;
         let damage = unpacking_failed.or(reading_failed);
-        let root = root_of(&members).map_err(|reason| match &damage {
-            Some(damage) => Error::layout(path, format!("{reason}; {damage}")),
-            None => Error::layout(path, reason),
-        })?;
-        let members =
-            members.into_iter().filter_map(|(name, span)| Some((name.strip_prefix(&root)?.to_owned(), span))).collect();
-        Ok(Self { file: Arc::new(file), members, damage })
+        match root_of(&members.files) {
+            Ok(root) => {
+                let files = members.files.into_iter();
+                let files =
+                    files.filter_map(|(name, file)| Some((name.strip_prefix(&root)?.to_owned(), file))).collect();
+                Ok(Self { files, damage })
+            }
+            Err(_) if docker && damage.is_none() && members.files.contains_key(DOCKER_MANIFEST_FILE) => {
+                Ok(Self { files: docker::layout_of(path, &members, progress)?, damage })
+            }
+            Err(reason) => Err(Error::layout(
+                path,
+                match &damage {
+                    Some(damage) => format!("{reason}; {damage}"),
+                    None => reason,
+                },
+            )),
+        }
     }
 
     /// What is wrong with the archive, if anything.
@@ -54,14 +68,13 @@ impl ArchivedLayout {
 
     /// The file with this name, relative to the layout.
     pub fn file(&self, name: &str) -> Option<LayoutFile> {
-        let Span { offset, size } = *self.members.get(name)?;
-        Some(LayoutFile { file: Arc::clone(&self.file), offset, size, position: 0 })
+        self.files.get(name).cloned()
     }
 
     /// The names of all files below `directory`, sorted.
     pub fn names_below(&self, directory: &str) -> Vec<String> {
         let below = |name: &&String| name.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'));
-        self.members.keys().filter(below).cloned().collect()
+        self.files.keys().filter(below).cloned().collect()
     }
 }
 
@@ -92,7 +105,7 @@ fn plain_file(path: &Path, progress: &Progress) -> Result<(File, Option<String>)
 }
 
 /// An empty file in `directory` that is gone with its handle.
-fn nameless_file(directory: &Path) -> io::Result<File> {
+pub fn nameless_file(directory: &Path) -> io::Result<File> {
     let mut attempt = 0_u32;
     loop {
         let path = directory.join(format!(".image-oci-rs-{}-{attempt}", std::process::id()));
@@ -104,31 +117,51 @@ fn nameless_file(directory: &Path) -> io::Result<File> {
     }
 }
 
-/// Reads the headers of `file` and enters its regular files into `members`; a name that is there twice means the last
+/// Reads the headers of `file` and enters its files and links into `members`; a name that is there twice means the last
 /// one, as when it is unpacked. Gives the reason when that ended before the archive did.
-fn find_members(
-    path: &Path,
-    file: &File,
-    members: &mut BTreeMap<String, Span>,
-    progress: &Progress,
-) -> Result<Option<String>> {
+fn find_members(path: &Path, file: &Arc<File>, members: &mut Members, progress: &Progress) -> Result<Option<String>> {
     let end = file.metadata().map_err(Error::io("read", path))?.len();
-    let mut untar = Untar::new(Seekable(file));
+    let mut untar = Untar::new(Seekable(&**file));
     loop {
         progress.check()?;
-        let Member { header, path: name, size, offset, .. } = match untar.next_member() {
+        let Member { header, path: name, link, size, offset, .. } = match untar.next_member() {
             Ok(Some(member)) => member,
             Ok(None) => return Ok(None),
             Err(error) => return Ok(Some(format!("it is no complete tar archive: {error}"))),
         };
         let there = end.saturating_sub(offset);
-        if let (EntryType::Regular | EntryType::Continuous, Some(name)) = (header.entry_type(), normal(&name)) {
-            members.insert(name, Span { offset, size: size.min(there) });
+        let name = normal(&name);
+        match (header.entry_type(), name) {
+            (EntryType::Regular | EntryType::Continuous, Some(name)) => {
+                let found = LayoutFile { file: Arc::clone(file), offset, size: size.min(there), position: 0 };
+                members.files.insert(name, found);
+            }
+            (EntryType::Symlink, Some(name)) => {
+                // Relative to the directory that the link is in.
+                let target = name.rsplit_once('/').map_or(String::new(), |(parent, _)| format!("{parent}/"));
+                let target = [target.as_bytes(), &link].concat();
+                members.links.extend(resolved(&target).map(|target| (name, target)));
+            }
+            (EntryType::Link, Some(name)) => members.links.extend(resolved(&link).map(|target| (name, target))),
+            _ => {}
         }
         if size > there {
             return Ok(Some(format!("it is cut off: it has {end} bytes and needs {}", offset.saturating_add(size))));
         }
     }
+}
+
+/// The member that a link's target means; none when that is outside of the archive.
+fn resolved(target: &[u8]) -> Option<String> {
+    let mut parts = Vec::new();
+    for part in std::str::from_utf8(target).ok()?.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
 }
 
 /// A member's name without `./` and doubled slashes; none when no file of a layout can be called so.
@@ -140,9 +173,9 @@ fn normal(name: &[u8]) -> Option<String> {
 
 /// The directory of the layout, with a slash behind it unless that is the archive's top: where `oci-layout` is, or when
 /// that is missing, where `index.json` is, at the top or one below.
-fn root_of(members: &BTreeMap<String, Span>) -> Result<String, String> {
+fn root_of(files: &BTreeMap<String, LayoutFile>) -> Result<String, String> {
     let parents_of = |file: &str| -> BTreeSet<&str> {
-        members
+        files
             .keys()
             .filter_map(|name| name.strip_suffix(file))
             .filter(|parent| parent.is_empty() || parent.ends_with('/'))
@@ -154,7 +187,7 @@ fn root_of(members: &BTreeMap<String, Span>) -> Result<String, String> {
     }
     match roots.iter().copied().collect::<Vec<_>>()[..] {
         [root] => Ok(root.to_owned()),
-        [] if members.contains_key(DOCKER_MANIFEST_FILE) => {
+        [] if files.contains_key(DOCKER_MANIFEST_FILE) => {
             Err(format!("it is a docker-archive without an OCI layout: it has neither {LAYOUT_FILE} nor {INDEX_FILE}"))
         }
         [] => Err(format!("it has neither {LAYOUT_FILE} nor {INDEX_FILE}")),
@@ -183,8 +216,10 @@ mod tests {
             (&["manifest.json"], Err("docker-archive without an OCI layout")),
             (&["a/oci-layout", "oci-layout"], Err("more than one layout: in \".\" and in \"a/\"")),
         ] {
-            let members = names.iter().map(|name| ((*name).to_owned(), Span { offset: 0, size: 0 })).collect();
-            match (root_of(&members), root) {
+            let empty = Arc::new(File::open("/dev/null").unwrap());
+            let file = LayoutFile { file: empty, offset: 0, size: 0, position: 0 };
+            let files = names.iter().map(|name| ((*name).to_owned(), file.clone())).collect();
+            match (root_of(&files), root) {
                 (Ok(found), Ok(root)) => assert_eq!(found, root, "{names:?}"),
                 (Err(reason), Err(part)) => assert!(reason.contains(part), "{names:?}: {reason}"),
                 (found, _) => panic!("{names:?}: {found:?}"),

@@ -1,6 +1,7 @@
 //! Reads a layout: a directory, or an archive of one.
 
 mod archive;
+mod docker;
 #[cfg(test)]
 pub(crate) mod sample;
 
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use self::archive::ArchivedLayout;
+pub use self::docker::DockerImage;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
@@ -62,6 +64,19 @@ impl LayoutReader {
     /// # Errors
     /// [`Error::Layout`] when there is no layout, or more than one; [`Error::Io`], [`Error::Interrupted`].
     pub fn open(path: &Path, progress: &Progress) -> Result<Self> {
+        Self::open_as(path, false, progress)
+    }
+
+    /// Opens what [`LayoutReader::open`] opens, and also a docker-archive, as `docker save` and `podman save` make one, as
+    /// if it was the layout of the same images.
+    ///
+    /// # Errors
+    /// As [`LayoutReader::open`]; [`Error::Layout`] naming what a docker-archive lacks.
+    pub fn open_image(path: &Path, progress: &Progress) -> Result<Self> {
+        Self::open_as(path, true, progress)
+    }
+
+    fn open_as(path: &Path, docker: bool, progress: &Progress) -> Result<Self> {
         let metadata = fs::metadata(path).map_err(Error::io("open", path))?;
         let store = if metadata.is_dir() {
             if ![LAYOUT_FILE, INDEX_FILE].iter().any(|name| path.join(name).is_file()) {
@@ -69,7 +84,7 @@ impl LayoutReader {
             }
             Store::Directory
         } else if metadata.is_file() {
-            Store::Archive(ArchivedLayout::open(path, progress)?)
+            Store::Archive(ArchivedLayout::open(path, docker, progress)?)
         } else {
             return Err(Error::layout(path, "it is neither a directory nor an archive"));
         };
