@@ -27,7 +27,9 @@ pub enum Compression {
 }
 
 impl Compression {
-    const DEFAULT_GZIP: i32 = 4;
+    /// The fastest level whose result is no larger than that of Go's compressor, which umoci has: level 1 is faster still,
+    /// but larger by 2 %. docs/performance.md has the curve.
+    const DEFAULT_GZIP: i32 = 2;
     const DEFAULT_ZSTD: i32 = 3;
 
     /// The compression with this name (`none`, `gzip`, `zstd`) and level, or the algorithm's default level.
