@@ -66,19 +66,19 @@ OCI_IMAGE_ENTRYPOINT ?= "${@'' if d.getVar('OCI_IMAGE_CMD') is not None or d.get
 OCI_IMAGE_ENTRYPOINT[doc] = "List: the program and first arguments that always run; sh, unless OCI_IMAGE_CMD or OCI_BASE_IMAGE is set."
 OCI_IMAGE_ENTRYPOINT_ARGS ?= ""
 OCI_IMAGE_ENTRYPOINT_ARGS[doc] = "List: arguments that whoever runs the container can replace; not used when OCI_IMAGE_CMD is set."
-# OCI_IMAGE_CMD has no default: unset and empty are not the same.
+# Some have no default: unset and empty are not the same. Unset is what the base image says; set and empty is nothing.
 OCI_IMAGE_CMD[doc] = "List: the command, or the entrypoint's arguments, that whoever runs the container can replace; set and empty means none."
 # A hash of an empty variable is that of an unset one; this tells them apart.
 OCI_IMAGE_CMD[vardepvalue] = "${@repr(d.getVar('OCI_IMAGE_CMD'))}"
-OCI_IMAGE_WORKINGDIR ?= ""
+OCI_IMAGE_WORKINGDIR[vardepvalue] = "${@repr(d.getVar('OCI_IMAGE_WORKINGDIR'))}"
+OCI_IMAGE_STOPSIGNAL[vardepvalue] = "${@repr(d.getVar('OCI_IMAGE_STOPSIGNAL'))}"
+OCI_IMAGE_RUNTIME_UID[vardepvalue] = "${@repr(d.getVar('OCI_IMAGE_RUNTIME_UID'))}"
+OCI_IMAGE_PORTS[vardepvalue] = "${@repr(d.getVar('OCI_IMAGE_PORTS'))}"
+OCI_IMAGE_VOLUMES[vardepvalue] = "${@repr(d.getVar('OCI_IMAGE_VOLUMES'))}"
 OCI_IMAGE_WORKINGDIR[doc] = "Directory in which the container starts."
-OCI_IMAGE_STOPSIGNAL ?= ""
 OCI_IMAGE_STOPSIGNAL[doc] = "Signal that asks the container to end, for example SIGTERM."
-OCI_IMAGE_RUNTIME_UID ?= ""
 OCI_IMAGE_RUNTIME_UID[doc] = "User that the container runs as: uid, uid:gid, name or name:group."
-OCI_IMAGE_PORTS ?= ""
 OCI_IMAGE_PORTS[doc] = "List: ports to expose, each PORT, PORT/tcp, PORT/udp or PORT/sctp."
-OCI_IMAGE_VOLUMES ?= ""
 OCI_IMAGE_VOLUMES[doc] = "List: absolute paths that hold data of the container."
 OCI_IMAGE_ENV_VARS ?= ""
 OCI_IMAGE_ENV_VARS[doc] = "List and varflags: environment variables, KEY=VALUE."
@@ -150,14 +150,17 @@ do_image_oci[file-checksums] += "${@oci_rs_checksums(d)}"
 do_image_debugfs_oci[file-checksums] += "${@oci_rs_checksums(d)}"
 
 #
-# Base image
+# Base image: its layers go below, and its configuration is where this one begins. A variable above that is set replaces
+# what it says, one that is set and empty clears it; labels and environment are both images'.
 #
 OCI_BASE_IMAGE ?= ""
-OCI_BASE_IMAGE[doc] = "Image to build upon; not supported yet."
+OCI_BASE_IMAGE[doc] = "Image to build upon: a recipe that deploys one with this class, or the path of a layout directory or archive."
 OCI_BASE_IMAGE_TAG ?= "latest"
-OCI_BASE_IMAGE_TAG[doc] = "Tag of the image to build upon; not supported yet."
+OCI_BASE_IMAGE_TAG[doc] = "Tag of the image to build upon."
 OCI_BASE_MODE ?= "overlay"
-OCI_BASE_MODE[doc] = "Whether files of the base image that are not in the root filesystem stay; not supported yet."
+OCI_BASE_MODE[doc] = "What becomes of files of the base image that are not in the root filesystem: overlay keeps them, exact removes them."
+do_image_oci[depends] += "${@oci_rs_base_depends(d)}"
+do_image_debugfs_oci[depends] += "${@oci_rs_base_depends(d)}"
 
 # Varflags that are BitBake's own; all others of OCI_IMAGE_LABELS, OCI_IMAGE_ENV_VARS and OCI_IMAGE_ANNOTATIONS are entries.
 OCI_RESERVED_VARFLAGS = "doc export func python type unexport vardeps vardepsexclude vardepvalue vardepvalueexclude"
@@ -176,12 +179,18 @@ def oci_rs_untracked(d):
         return ''
     return ',' + cache
 
+def oci_rs_base_depends(d):
+    """The task that deploys the base image, if a recipe does."""
+    base = (d.getVar('OCI_BASE_IMAGE') or '').strip()
+    return base + ':do_image_complete' if base and '/' not in base else ''
+
 def oci_rs_checksums(d):
-    """Files that no other task has made: the lock file, and what layers of the type host bring."""
+    """Files that no other task has made: the lock file, a base image, and what layers of the type host bring."""
     paths = (d.getVar('OCI_LAYER_LOCK') or '').split() if d.getVar('OCI_LAYER_MODE') == 'auto' else []
     layers = (d.getVar('OCI_LAYERS') or '').split() if d.getVar('OCI_LAYER_MODE') == 'multi' else []
     contents = [layer.split(':', 2)[2] for layer in layers if layer.split(':')[1:2] == ['host'] and layer.count(':') > 1]
     paths += [word.split(':')[0] for content in contents for word in content.replace('+', ',').split(',')]
+    paths += [base for base in (d.getVar('OCI_BASE_IMAGE') or '').split() if '/' in base]
     return ' '.join('%s:%s' % (path, os.path.exists(path)) for path in paths)
 
 def oci_rs_entry_varflags(d):
@@ -253,6 +262,6 @@ oci_rs_library[vardeps] = " \
 "
 # Read too, but no byte of the image follows from their text.
 oci_rs_library[vardepsexclude] = " \
-    OCI_CACHE_DIR OCI_CACHE_LIMIT OCI_IMAGE_APP_RECIPE OCI_IMAGE_BACKEND OCI_LAYER_CACHE OCI_LAYER_CACHE_DIR \
+    DEPLOY_DIR_IMAGE OCI_CACHE_DIR OCI_CACHE_LIMIT OCI_IMAGE_APP_RECIPE OCI_IMAGE_BACKEND OCI_LAYER_CACHE OCI_LAYER_CACHE_DIR \
     OCI_LAYER_LOCK OCI_THREADS PATH TOPDIR \
 "

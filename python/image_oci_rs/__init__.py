@@ -48,6 +48,7 @@ from .errors import (
 from .spec import (
     DEFAULT_EXCLUDE_XATTRS,
     Archive,
+    Base,
     Cache,
     Compression,
     Config,
@@ -62,6 +63,7 @@ from .spec import (
 __all__ = [
     "DEFAULT_EXCLUDE_XATTRS",
     "Archive",
+    "Base",
     "BuildResult",
     "Cache",
     "CacheCounts",

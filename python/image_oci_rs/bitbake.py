@@ -26,6 +26,7 @@ from .other_python import build_in
 from .parsing import check_name, check_tag
 from .spec import (
     Archive,
+    Base,
     Cache,
     Compression,
     Config,
@@ -64,6 +65,9 @@ _VARIABLES: Mapping[str, str] = {
     "annotations": "OCI_IMAGE_ANNOTATIONS",
     "compression.algorithm": "OCI_LAYER_COMPRESSION",
     "compression.level": "OCI_LAYER_COMPRESSION_LEVEL",
+    "base.path": "OCI_BASE_IMAGE",
+    "base.tag": "OCI_BASE_IMAGE_TAG",
+    "base.mode": "OCI_BASE_MODE",
     "layers.mode": "OCI_LAYER_MODE",
     "layers.rules": "OCI_LAYERS",
     "layers.rules.name": "OCI_LAYERS",
@@ -76,13 +80,6 @@ _VARIABLES: Mapping[str, str] = {
     "threads": "OCI_THREADS",
     "cache.directory": "OCI_CACHE_DIR",
     "cache.limit": "OCI_CACHE_LIMIT",
-}
-
-# What these may be, if anything, until base images are supported.
-_NOT_SUPPORTED_YET: Mapping[str, str] = {
-    "OCI_BASE_IMAGE": "",
-    "OCI_BASE_IMAGE_TAG": "latest",
-    "OCI_BASE_MODE": "overlay",
 }
 
 # Variables of image-oci.bbclass that choose between its engines, or that it does not use itself.
@@ -101,8 +98,8 @@ _FALSE_WORDS = ("", "0", "n", "no", "false")
 class Datastore(Protocol):
     """What this module needs of BitBake's `d`."""
 
-    def getVar(self, name: str) -> Any:
-        """The expanded value of a variable, or None."""
+    def getVar(self, name: str, expand: bool = True) -> Any:
+        """The value of a variable, expanded or as it was written, or None."""
 
     def getVarFlag(self, name: str, flag: str) -> Any:
         """The expanded value of a varflag, or None."""
@@ -123,8 +120,6 @@ def build_image(d: Datastore, suffix: str = "") -> None:
         bb.BBHandledException: Something is wrong; the log says what.
     """
     try:
-        for variable, supported in _NOT_SUPPORTED_YET.items():
-            _refuse_unless(d, variable, supported)
         for variable in _WITHOUT_MEANING:
             if d.getVar(variable):
                 bb.note(f"{variable} is set, and has no meaning for image-oci-rs")
@@ -140,12 +135,6 @@ def build_image(d: Datastore, suffix: str = "") -> None:
         bb.fatal(str(error))
 
 
-def _refuse_unless(d: Datastore, variable: str, supported: str) -> None:
-    value = _Reader(d).text(variable)
-    if value and value != supported:
-        bb.fatal(f'{variable} = "{value}" is not supported yet: no image has a base image. Leave it at "{supported}".')
-
-
 @dataclass(frozen=True)
 class _Reader:
     """Values of variables, in the forms in which people write them."""
@@ -154,6 +143,14 @@ class _Reader:
 
     def text(self, variable: str) -> str:
         return (self.d.getVar(variable) or "").strip()
+
+    def optional(self, variable: str) -> str | None:
+        """The text of a variable that has no default: None where nobody set it."""
+        return None if self.d.getVar(variable) is None else self.text(variable)
+
+    def optional_words(self, variable: str) -> tuple[str, ...] | None:
+        """The same as a list."""
+        return None if self.d.getVar(variable) is None else self.words(variable)
 
     def words(self, variable: str) -> tuple[str, ...]:
         try:
@@ -291,7 +288,6 @@ def image_spec(d: Datastore, outputs: Outputs) -> ImageSpec:
     read = _Reader(d)
     name, tag = _reference(read)
     created = _created(read)
-    command = "OCI_IMAGE_ENTRYPOINT_ARGS" if d.getVar("OCI_IMAGE_CMD") is None else "OCI_IMAGE_CMD"
     labels = (_automatic_labels(read, created) if read.switch("OCI_IMAGE_AUTO_LABELS") else {}) | {
         expand_label_key(key): value for key, value in read.entries("OCI_IMAGE_LABELS")
     }
@@ -305,25 +301,49 @@ def image_spec(d: Datastore, outputs: Outputs) -> ImageSpec:
             read.text("OCI_IMAGE_SUBARCH") or None,
         ),
         config=Config(
-            user=read.text("OCI_IMAGE_RUNTIME_UID") or None,
-            exposed_ports=read.words("OCI_IMAGE_PORTS"),
+            user=read.optional("OCI_IMAGE_RUNTIME_UID"),
+            exposed_ports=read.optional_words("OCI_IMAGE_PORTS"),
             env=tuple(f"{key}={value}" for key, value in read.entries("OCI_IMAGE_ENV_VARS")),
-            entrypoint=read.words("OCI_IMAGE_ENTRYPOINT"),
-            cmd=read.words(command),
-            volumes=read.words("OCI_IMAGE_VOLUMES"),
-            working_dir=read.text("OCI_IMAGE_WORKINGDIR") or None,
+            entrypoint=_entrypoint(read),
+            cmd=_command(read),
+            volumes=read.optional_words("OCI_IMAGE_VOLUMES"),
+            working_dir=read.optional("OCI_IMAGE_WORKINGDIR"),
             labels=labels,
-            stop_signal=read.text("OCI_IMAGE_STOPSIGNAL") or None,
+            stop_signal=read.optional("OCI_IMAGE_STOPSIGNAL"),
         ),
         author=_author(read),
         created=created,
         annotations=dict(read.entries("OCI_IMAGE_ANNOTATIONS")),
         compression=Compression(read.text("OCI_LAYER_COMPRESSION"), read.number("OCI_LAYER_COMPRESSION_LEVEL")),
+        base=_base(read),
         layers=_layers(read, outputs),
         output=outputs.spec(),
         threads=read.number("OCI_THREADS"),
         cache=_cache(read),
     )
+
+
+def _entrypoint(read: _Reader) -> tuple[str, ...] | None:
+    """The words; None for the default on top of a base image. Somebody who writes an empty value clears the base's."""
+    words = read.words("OCI_IMAGE_ENTRYPOINT")
+    return words if words or read.d.getVar("OCI_IMAGE_ENTRYPOINT", False) == "" else None
+
+
+def _command(read: _Reader) -> tuple[str, ...] | None:
+    command = read.optional_words("OCI_IMAGE_CMD")
+    return command if command is not None else read.words("OCI_IMAGE_ENTRYPOINT_ARGS") or None
+
+
+def _base(read: _Reader) -> Base | None:
+    image, tag, mode = map(read.text, ("OCI_BASE_IMAGE", "OCI_BASE_IMAGE_TAG", "OCI_BASE_MODE"))
+    deployed = read.text("DEPLOY_DIR_IMAGE")
+    if not image:
+        return None
+    if "/" in image:
+        return Base(image, tag or None, mode)
+    # As another recipe of this class has deployed it; the link has the tag in its name.
+    link = f"{image}-{re.sub('[:/]', '_', tag)}-oci"
+    return Base(os.path.join(deployed, link), mode=mode)
 
 
 def _reference(read: _Reader) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from .parsing import expand_label_key, parse_created, parse_key_value, parse_siz
 from .spec import (
     DEFAULT_EXCLUDE_XATTRS,
     Archive,
+    Base,
     Cache,
     Compression,
     Config,
@@ -178,6 +179,14 @@ class BuildOptions:
 
     def _add_layer_options(self) -> None:
         add = self._add
+        add("base.path", "--base", metavar="PATH", help="build upon the image in this layout directory or archive")
+        add("base.tag", "--base-tag", metavar="TAG", help="which of several images in it; a full name will do too")
+        add(
+            "base.mode",
+            "--base-mode",
+            metavar="MODE",
+            help="overlay: its other files stay; exact: the image is ROOTFS (default: overlay)",
+        )
         add(
             "layers.mode",
             "--layer-mode",
@@ -267,15 +276,15 @@ def _spec(options: argparse.Namespace) -> ImageSpec:
     path, tag = split_tag(options.reference)
     tag = "latest" if tag is None else tag
     config = Config(
-        user=options.user or None,
-        exposed_ports=tuple(options.port or ()),
+        user=options.user,
+        exposed_ports=_words(options.port),
         env=tuple(options.env or ()),
         entrypoint=_words(options.entrypoint),
         cmd=_words(options.cmd),
-        volumes=tuple(options.volume or ()),
-        working_dir=options.working_dir or None,
+        volumes=_words(options.volume),
+        working_dir=options.working_dir,
         labels={expand_label_key(key): value for key, value in _pairs(options.label, "config.labels").items()},
-        stop_signal=options.stop_signal or None,
+        stop_signal=options.stop_signal,
     )
     platform = Platform.from_names(_architecture(options), _os(options), options.arch_variant)
     return ImageSpec(
@@ -288,6 +297,7 @@ def _spec(options: argparse.Namespace) -> ImageSpec:
         created=None if options.created is None else parse_created(options.created),
         annotations=_pairs(options.annotation, "annotations"),
         compression=Compression(options.compression or "gzip", options.level),
+        base=_base(options),
         layers=_layers(options),
         exclude_xattrs=DEFAULT_EXCLUDE_XATTRS + tuple(options.exclude_xattr or ()),
         output=_output(options, path, tag),
@@ -304,6 +314,15 @@ def _output(options: argparse.Namespace, path: str, tag: str) -> Output:
     parts = [path, tag, _architecture(options), options.arch_variant, _os(options)]
     file_name = "-".join(part for part in parts if part)
     return Output(archives=(Archive(f"{file_name}.oci-image.tar"),), replace=replace)
+
+
+def _base(options: argparse.Namespace) -> Base | None:
+    if options.base is not None:
+        return Base(options.base, options.base_tag, options.base_mode or "overlay")
+    for field, value in (("base.tag", options.base_tag), ("base.mode", options.base_mode)):
+        if value is not None:
+            raise SpecError("must stand beside --base", field, value)
+    return None
 
 
 def _layers(options: argparse.Namespace) -> Layers:
@@ -334,9 +353,11 @@ def _os(options: argparse.Namespace) -> str:
     return options.os or "linux"
 
 
-def _words(words: list[str] | None) -> tuple[str, ...]:
-    # sloci-image takes a single empty argument for none; image-oci.bbclass relied on it.
-    return () if words in (None, [""]) else tuple(words or ())
+def _words(words: list[str] | None) -> tuple[str, ...] | None:
+    # sloci-image takes a single empty argument for none; image-oci.bbclass relied on it. A base image's are cleared so.
+    if words is None:
+        return None
+    return () if words == [""] else tuple(words)
 
 
 def _pairs(words: list[str] | None, field: str) -> dict[str, str]:

@@ -42,6 +42,7 @@ from .records import FrozenMap, Record
 __all__ = [
     "DEFAULT_EXCLUDE_XATTRS",
     "Archive",
+    "Base",
     "Cache",
     "Compression",
     "Config",
@@ -98,6 +99,9 @@ class Source(Record):
 class Config(Record):
     """What a container of the image starts with.
 
+    None is what a base image says, or nothing without one; an empty value is nothing in any case.
+    Environment and labels are added to those of a base image.
+
     Attributes:
         user: `uid`, `uid:gid`, `name` or `name:group`.
         exposed_ports: `PORT/PROTOCOL` each; tcp is added where the protocol is missing.
@@ -118,35 +122,66 @@ class Config(Record):
     json_path: ClassVar[str] = "config"
 
     user: str | None = None
-    exposed_ports: tuple[str, ...] = ()
+    exposed_ports: tuple[str, ...] | None = None
     env: tuple[str, ...] = ()
-    entrypoint: tuple[str, ...] = ()
-    cmd: tuple[str, ...] = ()
-    volumes: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] | None = None
+    cmd: tuple[str, ...] | None = None
+    volumes: tuple[str, ...] | None = None
     working_dir: str | None = None
     labels: Mapping[str, str] = FrozenMap({})
     stop_signal: str | None = None
 
     def __post_init__(self) -> None:
         """Checks the values."""
-        ports = map(parse_port, texts(self.exposed_ports, "config.exposed_ports"))
         env = dict(parse_key_value(word, "config.env") for word in texts(self.env, "config.env"))
-        volumes = (check_absolute(path, "config.volumes") for path in texts(self.volumes, "config.volumes"))
         set_fields(
             self,
-            exposed_ports=tuple(dict.fromkeys(ports)),
             env=tuple(f"{key}={value}" for key, value in env.items()),
-            entrypoint=texts(self.entrypoint, "config.entrypoint"),
-            cmd=texts(self.cmd, "config.cmd"),
-            volumes=tuple(dict.fromkeys(volumes)),
             labels=text_map(self.labels, "config.labels"),
         )
-        if self.user is not None:
+        for name in ("exposed_ports", "entrypoint", "cmd", "volumes"):
+            if getattr(self, name) is not None:
+                set_fields(self, **{name: texts(getattr(self, name), f"config.{name}")})
+        if self.exposed_ports is not None:
+            set_fields(self, exposed_ports=tuple(dict.fromkeys(map(parse_port, self.exposed_ports))))
+        if self.volumes is not None:
+            volumes = (check_absolute(path, "config.volumes") for path in self.volumes)
+            set_fields(self, volumes=tuple(dict.fromkeys(volumes)))
+        if self.user:
             check_user(self.user)
-        if self.working_dir is not None:
+        if self.working_dir:
             check_absolute(self.working_dir, "config.working_dir")
-        if self.stop_signal is not None:
+        if self.stop_signal:
             set_fields(self, stop_signal=parse_stop_signal(self.stop_signal))
+
+
+@dataclass(frozen=True)
+class Base(Record):
+    """The image that another is built upon: its layers go below, its configuration is where the new one begins.
+
+    Attributes:
+        path: A layout directory, or an archive of one; a relative path counts from the current directory.
+        tag: Which of several images in it: a tag, or a full name.
+        mode: What becomes of its files that are not in the root filesystem: with `overlay` they stay, with `exact`
+            they go, and the image is the root filesystem.
+
+    Raises:
+        SpecError: A value is none of these.
+    """
+
+    json_path: ClassVar[str] = "base"
+
+    path: str
+    tag: str | None = None
+    mode: str = "overlay"
+
+    def __post_init__(self) -> None:
+        """Checks the values."""
+        set_fields(self, path=file_path(self.path, "base.path"))
+        if self.tag is not None:
+            check_text(self.tag, "base.tag")
+        if check_text(self.mode, "base.mode") not in ("overlay", "exact"):
+            raise SpecError("must be overlay or exact", "base.mode", self.mode)
 
 
 @dataclass(frozen=True)
@@ -294,6 +329,7 @@ class ImageSpec(Record):
             modification time in the sources.
         annotations: Keys and values for the manifest and for its entry in the index.
         compression: How layers are compressed.
+        base: The image to build upon; None: none.
         layers: How the root filesystem is split into layers.
         exclude_xattrs: Names of extended attributes to leave out, with `*` for any end; the result
             counts what is left out.
@@ -312,6 +348,7 @@ class ImageSpec(Record):
         "output": Output,
         "config": Config,
         "compression": Compression,
+        "base": Base,
         "layers": Layers,
         "cache": Cache,
     }
@@ -326,6 +363,7 @@ class ImageSpec(Record):
     created: int | None = None
     annotations: Mapping[str, str] = FrozenMap({})
     compression: Compression = field(default_factory=Compression)
+    base: Base | None = None
     layers: Layers = field(default_factory=Layers)
     exclude_xattrs: tuple[str, ...] = DEFAULT_EXCLUDE_XATTRS
     threads: int | None = None
@@ -343,7 +381,7 @@ class ImageSpec(Record):
             raise SpecError("must name at least one root filesystem", "sources")
         for name, kind in self.json_parts.items():
             value = getattr(self, name)
-            missing = name == "cache" and value is None
+            missing = name in ("base", "cache") and value is None
             if name != "sources" and not missing and not isinstance(value, kind):
                 raise SpecError(f"must be of the class {kind.__name__}", name, value)
         check_name(self.name)

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use super::base::Base;
 use super::documents;
 use super::layers::{NewLayer, NewLayers, PackageCounts, write_layers};
 use super::request::{ImageSpec, LayersRequest};
@@ -92,14 +93,20 @@ pub fn build(spec: &ImageSpec, progress: &Arc<Progress>) -> Result<BuildResult> 
     let mut epoch = Epoch::new(spec.created)?;
     let outputs = Outputs::claim(spec)?;
     let pool = Pool::new(spec.threads(), spec.cache()?)?;
-    let NewLayers { layers, counts, content_bytes, notes, lock, packages } =
-        write_layers(spec, &outputs.layout, &pool, &mut epoch, progress)?;
+    let base = spec.base.as_ref().map(|request| Base::open(request, spec, progress)).transpose()?;
+    let base = base.as_ref();
+    let NewLayers { layers, counts, content_bytes, mut notes, lock, packages } =
+        write_layers(spec, base, &outputs.layout, &pool, &mut epoch, progress)?;
+    if let Some(base) = base {
+        base.adopt_layers(&outputs.layout, progress)?;
+        notes.push(base.note());
+    }
     let created = epoch.created();
     let layout = &outputs.layout;
-    let config = layout.document("config", &documents::configuration(spec, &layers, created)?)?;
-    let manifest = layout.document("manifest", &documents::manifest(spec, &config, &layers)?)?;
+    let config = layout.document("config", &documents::configuration(spec, base, &layers, created)?)?;
+    let manifest = layout.document("manifest", &documents::manifest(spec, base, &config, &layers)?)?;
     let index = documents::index(spec, &reference, &manifest)?;
-    let docker_manifest = documents::docker_manifest(&reference, &config, &layers);
+    let docker_manifest = documents::docker_manifest(&reference, base, &config, &layers);
     pool.cache().map(Cache::evict).transpose()?;
     let Published { layout, archives, lock } = outputs.complete(&index, &docker_manifest, lock.as_ref(), progress)?;
     Ok(BuildResult {

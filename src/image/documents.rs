@@ -2,19 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
+use super::base::Base;
 use super::layers::NewLayer;
 use super::request::{ConfigRequest, ImageSpec, PlatformRequest};
 use crate::epoch::rfc3339;
 use crate::error::{Error, Result};
 use crate::layer::Label;
-use crate::layout::Blob;
+use crate::layout::{Blob, digest_of, location};
 use crate::spec::{
     ANNOTATION_IMAGE_NAME, ANNOTATION_LAYER_NAME, ANNOTATION_LAYER_PACKAGES, ANNOTATION_LAYER_WHY, ANNOTATION_REF_NAME,
     Config, ConfigBuilder, Descriptor, HistoryBuilder, ImageConfiguration, ImageConfigurationBuilder, ImageIndex,
     ImageIndexBuilder, ImageManifest, ImageManifestBuilder, MEDIA_TYPE_CONFIG, MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST,
-    MediaType, Os, Platform, PlatformBuilder, Reference, RootFsBuilder, architecture,
+    MediaType, Os, Platform, PlatformBuilder, Reference, RootFsBuilder, architecture, canonical_json,
 };
 
 /// What history entries say about how a layer came to be.
@@ -22,8 +23,22 @@ use crate::spec::{
 /// Without a version: a new one that packs the same bytes gives the same image.
 const CREATED_BY: &str = "image-oci-rs";
 
-/// The image configuration. Source: image-spec v1.1.1, config.md.
-pub fn configuration(spec: &ImageSpec, layers: &[NewLayer], created: i64) -> Result<ImageConfiguration> {
+/// The image configuration, on top of that of `base`. Source: image-spec v1.1.1, config.md.
+pub fn configuration(
+    spec: &ImageSpec,
+    base: Option<&Base>,
+    layers: &[NewLayer],
+    created: i64,
+) -> Result<Map<String, Value>> {
+    let ours = canonical_json(&own_configuration(spec, layers, created)?)?;
+    let ours = serde_json::from_slice(&ours).map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(match base {
+        Some(base) => base.configuration(ours, &spec.config),
+        None => ours,
+    })
+}
+
+fn own_configuration(spec: &ImageSpec, layers: &[NewLayer], created: i64) -> Result<ImageConfiguration> {
     let history = layers
         .iter()
         .map(|new| {
@@ -58,18 +73,19 @@ pub fn configuration(spec: &ImageSpec, layers: &[NewLayer], created: i64) -> Res
 }
 
 fn config(request: &ConfigRequest) -> Result<Config> {
-    let list = |list: &Vec<String>| Some(list.clone()).filter(|list| !list.is_empty());
+    let list = |list: &Option<Vec<String>>| list.clone().filter(|list| !list.is_empty());
+    let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let mut config = ConfigBuilder::default().build().map_err(unbuildable)?;
     config
-        .set_user(request.user.clone())
+        .set_user(text(&request.user))
         .set_exposed_ports(list(&request.exposed_ports))
-        .set_env(list(&request.env))
+        .set_env(Some(request.env.clone()).filter(|env| !env.is_empty()))
         .set_entrypoint(list(&request.entrypoint))
         .set_cmd(list(&request.cmd))
         .set_volumes(list(&request.volumes))
-        .set_working_dir(request.working_dir.clone())
+        .set_working_dir(text(&request.working_dir))
         .set_labels(unordered(&request.labels))
-        .set_stop_signal(request.stop_signal.clone());
+        .set_stop_signal(text(&request.stop_signal));
     Ok(config)
 }
 
@@ -99,15 +115,18 @@ fn descriptor(new: &NewLayer) -> Descriptor {
 }
 
 /// The manifest. Source: image-spec v1.1.1, manifest.md.
-pub fn manifest(spec: &ImageSpec, config: &Blob, layers: &[NewLayer]) -> Result<ImageManifest> {
+pub fn manifest(spec: &ImageSpec, base: Option<&Base>, config: &Blob, layers: &[NewLayer]) -> Result<ImageManifest> {
+    let layers = base.map(Base::layers).unwrap_or_default().into_iter().chain(layers.iter().map(descriptor));
+    let mut annotations = spec.annotations.clone();
+    annotations.extend(base.map(Base::annotations).unwrap_or_default());
     let mut manifest = ImageManifestBuilder::default()
         .schema_version(2_u32)
         .media_type(MediaType::from(MEDIA_TYPE_MANIFEST))
         .config(config.descriptor(MEDIA_TYPE_CONFIG))
-        .layers(layers.iter().map(descriptor).collect::<Vec<_>>())
+        .layers(layers.collect::<Vec<_>>())
         .build()
         .map_err(unbuildable)?;
-    manifest.set_annotations(unordered(&spec.annotations));
+    manifest.set_annotations(unordered(&annotations));
     Ok(manifest)
 }
 
@@ -140,11 +159,13 @@ fn platform(request: &PlatformRequest) -> Result<Platform> {
 
 /// What `docker load` looks for in an archive. Source: docker's image specification v1.2, "Combined Image JSON + Filesystem
 /// Changeset Format".
-pub fn docker_manifest(reference: &Reference, config: &Blob, layers: &[NewLayer]) -> serde_json::Value {
+pub fn docker_manifest(reference: &Reference, base: Option<&Base>, config: &Blob, layers: &[NewLayer]) -> Value {
+    let below = base.map(Base::layers).unwrap_or_default().into_iter();
+    let below = below.filter_map(|layer| digest_of(&layer).ok()).map(|digest| location(&digest));
     json!([{
         "Config": config.location(),
         "RepoTags": [reference.to_string()],
-        "Layers": layers.iter().map(|new| new.layer.blob.location()).collect::<Vec<_>>(),
+        "Layers": below.chain(layers.iter().map(|new| new.layer.blob.location())).collect::<Vec<_>>(),
     }])
 }
 

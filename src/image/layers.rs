@@ -1,16 +1,19 @@
 //! The layers of an image: read, planned, written.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::thread::{self, ScopedJoinHandle};
 
 use serde::Serialize;
 
+use super::base::Base;
 use super::request::{ImageSpec, LayerMode, LayersRequest, RuleKind, RuleRequest};
 use crate::compress::{Compression, Pool};
 use crate::epoch::Epoch;
 use crate::error::{Error, Result};
-use crate::layer::{Claim, Contents, Counts, Label, Layer, LayerWriter, Lock, Plan, Rule, automatic, by_rules};
+use crate::layer::{
+    Claim, Contents, Counts, Label, Layer, LayerWriter, Lock, Plan, Rule, automatic, by_rules, parent_of,
+};
 use crate::layout::LayoutWriter;
 use crate::package::{self, Packages};
 use crate::progress::Progress;
@@ -59,7 +62,7 @@ pub struct NewLayer {
     pub label: Option<Label>,
 }
 
-/// Packs the sources into the layers that `spec` asks for.
+/// Packs the sources into the layers that `spec` asks for, without what `base` has already.
 ///
 /// Attributes are read ahead by threads of their own, the pool compresses, and one more thread for each layer writes; this
 /// one reads contents, frames and hashes them.
@@ -68,6 +71,7 @@ pub struct NewLayer {
 /// Those of reading, of planning and of writing.
 pub fn write_layers(
     spec: &ImageSpec,
+    base: Option<&Base>,
     layout: &LayoutWriter,
     pool: &Pool,
     epoch: &mut Epoch,
@@ -81,11 +85,18 @@ pub fn write_layers(
             scope.spawn(|| rootfs::measure(&sources, progress));
         }
         let entries = rootfs::open(&sources, &policy, &|| layout.scratch(), progress)?;
-        if spec.layers.mode == LayerMode::Single {
+        if spec.layers.mode == LayerMode::Single && base.is_none() {
             return writing.stream(entries, epoch);
         }
         let (entries, rules) = bring(spec, entries, sources.len(), &policy, progress)?;
-        let contents = Contents::all(entries.collect::<Result<_>>()?);
+        let entries = entries.collect::<Result<Vec<_>>>()?;
+        let contents = match base {
+            Some(base) => base.contents(entries, &policy, &|| layout.scratch(), progress)?,
+            None => Contents::all(entries),
+        };
+        if spec.layers.mode == LayerMode::Single {
+            return writing.planned(&contents, Plan::single(&contents), epoch);
+        }
         let packages = Packages::read(&spec.layers.packages()?, &contents.entries)?;
         let (plan, lock) = plan(&spec.layers, &contents, &packages, &rules)?;
         let packages = PackageCounts { source: packages.source().to_string(), counts: packages.counts() };
@@ -170,6 +181,11 @@ impl<'a> Writing<'a> {
                 let mut layer = self.start(number)?;
                 let own: BTreeSet<_> = planned.entries.iter().copied().collect();
                 let mut all = with_parents(contents, &own);
+                let mut gone: BTreeMap<&[u8], Vec<&[u8]>> = BTreeMap::new();
+                for path in contents.whiteouts.iter().filter(|_| number == 0) {
+                    gone.entry(parent_of(path)).or_default().push(path);
+                    all.extend(parents_of(path).filter_map(|parent| contents.find(parent)));
+                }
                 if number == last {
                     all.append(&mut directories);
                 }
@@ -184,6 +200,9 @@ impl<'a> Writing<'a> {
                         layer.add(entry_of_layer, epoch)?;
                     } else {
                         layer.repeat(entry_of_layer, epoch)?;
+                    }
+                    for path in gone.remove(&contents.entries[entry].path[..]).unwrap_or_default() {
+                        layer.take_away(path)?;
                     }
                 }
                 if unfinished.len() == UNFINISHED {

@@ -1,5 +1,6 @@
 //! Composes layers and configuration to an image.
 
+mod base;
 mod build;
 mod documents;
 mod layers;
@@ -7,6 +8,6 @@ mod request;
 
 pub use build::{BuildResult, LayerSummary, build};
 pub use request::{
-    ArchiveRequest, CacheRequest, CompressionRequest, ConfigRequest, ImageSpec, LayerMode, LayersRequest,
-    OutputRequest, PlatformRequest, RuleKind, RuleRequest, SourceRequest,
+    ArchiveRequest, BaseMode, BaseRequest, CacheRequest, CompressionRequest, ConfigRequest, ImageSpec, LayerMode,
+    LayersRequest, OutputRequest, PlatformRequest, RuleKind, RuleRequest, SourceRequest,
 };

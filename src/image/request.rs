@@ -42,6 +42,9 @@ pub struct ImageSpec {
     /// How layers are compressed.
     #[serde(default)]
     pub compression: CompressionRequest,
+    /// The image that this one is built upon.
+    #[serde(default)]
+    pub base: Option<BaseRequest>,
     /// How the root filesystem is split into layers.
     #[serde(default)]
     pub layers: LayersRequest,
@@ -83,25 +86,51 @@ pub struct PlatformRequest {
     pub variant: Option<String>,
 }
 
-/// The `config` object of an image configuration. Source: image-spec v1.1.1, config.md, "Properties".
+/// The image that another is built upon.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BaseRequest {
+    /// A layout directory, or an archive of one.
+    pub path: PathBuf,
+    /// Which of several images in it: a tag, or a full name.
+    #[serde(default)]
+    pub tag: Option<String>,
+    /// What becomes of its files that are not in the root filesystem.
+    #[serde(default)]
+    pub mode: BaseMode,
+}
+
+/// What becomes of files of the base that are not in the root filesystem.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum BaseMode {
+    /// They stay.
+    #[default]
+    Overlay,
+    /// They go: the image is the root filesystem.
+    Exact,
+}
+
+/// The `config` object of an image configuration. What is none is the base image's; what is empty is nothing, also where a
+/// base image has something. Source: image-spec v1.1.1, config.md, "Properties".
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ConfigRequest {
     /// User and group, by name or number.
     pub user: Option<String>,
     /// Ports with their protocol.
-    pub exposed_ports: Vec<String>,
-    /// Environment variables, `NAME=VALUE`, in order.
+    pub exposed_ports: Option<Vec<String>>,
+    /// Environment variables, `NAME=VALUE`, in order; beside those of a base image.
     pub env: Vec<String>,
     /// What a container runs.
-    pub entrypoint: Vec<String>,
+    pub entrypoint: Option<Vec<String>>,
     /// Default arguments of the entrypoint, or without one the default command.
-    pub cmd: Vec<String>,
+    pub cmd: Option<Vec<String>>,
     /// Directories that hold a container's own data.
-    pub volumes: Vec<String>,
+    pub volumes: Option<Vec<String>>,
     /// Current directory of the process.
     pub working_dir: Option<String>,
-    /// Labels.
+    /// Labels; beside those of a base image.
     pub labels: BTreeMap<String, String>,
     /// Signal that asks the container to exit.
     pub stop_signal: Option<String>,

@@ -4,6 +4,7 @@
 
 mod automatic;
 mod contents;
+mod delta;
 mod grouping;
 mod lock;
 mod ownership;
@@ -11,11 +12,14 @@ mod partition;
 mod plan;
 mod rules;
 mod tar;
+mod view;
 mod writer;
 
 pub use automatic::automatic;
 pub use contents::Contents;
+pub use delta::{Mode, delta, same};
 pub use lock::Lock;
 pub use plan::{Label, Plan, PlannedLayer};
 pub use rules::{Claim, Rule, by_rules};
+pub use view::{View, parent_of, verify};
 pub use writer::{Counts, Layer, LayerWriter};

@@ -38,10 +38,11 @@ pub struct PlannedLayer {
 }
 
 impl Plan {
-    /// One layer of everything that is stored. It says nothing of itself.
+    /// One layer of everything that is stored, none where nothing is. It says nothing of itself.
     pub fn single(contents: &Contents) -> Self {
         let layer = PlannedLayer { label: None, entries: contents.stored().collect() };
-        Self { layers: vec![layer], notes: Vec::new() }
+        let is_empty = layer.entries.is_empty() && contents.whiteouts.is_empty();
+        Self { layers: if is_empty { Vec::new() } else { vec![layer] }, notes: Vec::new() }
     }
 
     /// Layers with these names and reasons. `choose` gives the number of the layer that claims an entry, with whom it

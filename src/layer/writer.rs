@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::ops::AddAssign;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use libdeflater::crc32;
 use serde::Serialize;
 
 use super::tar::{BLOCK, END, Member, padding};
+use super::view::parent_of;
 use crate::compress::{Compression, MemberWriter, Pool};
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::epoch::Epoch;
@@ -36,7 +37,7 @@ pub struct Layer {
     pub uncompressed_size: u64,
     /// What is in it.
     pub counts: Counts,
-    /// How many directories it has besides, which belong to another layer and lead to what is in this one.
+    /// How many entries it has besides: directories of other layers that lead to what is in this one, and whiteouts.
     pub repeated: u64,
     /// Bytes of file contents.
     pub content_bytes: u64,
@@ -181,6 +182,30 @@ impl<'a> LayerWriter<'a> {
         let counts = self.counts;
         self.add(directory, epoch)?;
         self.counts = counts;
+        self.repeated += 1;
+        Ok(())
+    }
+
+    /// Takes away what lower layers have at `path`. It comes right behind the directory that `path` is in, so before all
+    /// that is in it. Source: layer.md, "Whiteouts".
+    ///
+    /// # Errors
+    /// [`Error::Io`] when a member can't be written.
+    pub fn take_away(&mut self, path: &[u8]) -> Result<()> {
+        let parent = parent_of(path);
+        let name = path[parent.len()..].strip_prefix(b"/").unwrap_or(&path[parent.len()..]);
+        let slash: &[u8] = if parent.is_empty() { b"" } else { b"/" };
+        let whiteout = Entry {
+            kind: Kind::File { size: 0, content: Content::Path(PathBuf::new()) },
+            mode: 0o644,
+            ..Entry::implied_directory([parent, slash, b".wh.", name].concat())
+        };
+        if self.ends_before(&whiteout.path, 0) {
+            self.send()?;
+        }
+        let start = self.buffer.len();
+        Member { entry: &whiteout, mtime: 0, link_to: None }.write_header(&mut self.buffer)?;
+        self.hasher.update(&self.buffer[start..]);
         self.repeated += 1;
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use super::read::{LayoutReader, digest_of, location};
 use super::staging::StagedDirectory;
 use crate::digest::{Algorithm, Digest, DigestWriter};
 use crate::error::{Error, Result};
@@ -72,6 +73,36 @@ impl LayoutWriter {
         let path = blob.path().to_owned();
         blob.write_all(&canonical_json(document)?).map_err(Error::io("write", &path))?;
         blob.finish()
+    }
+
+    /// Puts the blob of `descriptor` in `source`, which the caller has verified, into this layout: as another name of the same
+    /// file where the file system allows, else as a copy.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Layout`] when it is not there, or its copy has another digest.
+    pub fn adopt(&self, source: &LayoutReader, descriptor: &Descriptor) -> Result<()> {
+        let digest = digest_of(descriptor).map_err(|reason| Error::layout(source.path(), reason))?;
+        let place = self.staged.path().join(location(&digest));
+        if place.exists() {
+            return Ok(());
+        }
+        if let Some(parent) = place.parent() {
+            fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+        }
+        let original = source.path().join(location(&digest));
+        // A link would be to the link's own name, and not to the blob.
+        let is_file = fs::symlink_metadata(&original).is_ok_and(|metadata| metadata.is_file());
+        if is_file && fs::hard_link(&original, &place).is_ok() {
+            return Ok(());
+        }
+        let mut copy = DigestWriter::new(File::create_new(&place).map_err(Error::io("create", &place))?);
+        io::copy(&mut source.blob(&digest)?, &mut copy).map_err(Error::io("write", &place))?;
+        let (file, copied, _) = copy.finish();
+        file.sync_all().map_err(Error::io("sync", &place))?;
+        if copied != digest && digest.algorithm() == Algorithm::Sha256 {
+            return Err(Error::layout(source.path(), format!("blob {digest}: the digest of its bytes is {copied}")));
+        }
+        Ok(())
     }
 
     /// An empty file without a name, on the file system of the layout, which is gone with its handle.

@@ -36,12 +36,29 @@ pub fn open(
     is_alone: bool,
 ) -> Result<Entries> {
     let file = plain_file(path, scratch, progress)?;
-    let entries = Index { archive: path, file: Arc::new(file), source, policy, entries: BTreeMap::new(), inodes: 0 }
-        .read(progress)?;
+    let lower = BTreeMap::new();
+    let entries = Index::new(path, file, source, policy, &lower).read(progress)?;
     if is_alone {
         progress.set_total(entries.len() as u64, content_bytes(&entries));
     }
     Ok(Box::new(entries.into_values().map(Ok)))
+}
+
+/// The entries of a layer, the plain bytes of which are in `file`, called `name` in messages: whiteouts are entries like
+/// others, and so are directories that only paths imply. A hard link may point at what `lower` has, which is what the
+/// layers below it make.
+///
+/// # Errors
+/// Those of [`open`].
+pub fn read_layer(
+    file: File,
+    name: &Path,
+    source: usize,
+    policy: &XattrPolicy,
+    lower: &BTreeMap<Vec<u8>, Entry>,
+    progress: &Progress,
+) -> Result<BTreeMap<Vec<u8>, Entry>> {
+    Index::new(name, file, source, policy, lower).read(progress)
 }
 
 /// What has several names has its content once.
@@ -87,11 +104,22 @@ struct Index<'a> {
     file: Arc<File>,
     source: usize,
     policy: &'a XattrPolicy,
+    lower: &'a BTreeMap<Vec<u8>, Entry>,
     entries: BTreeMap<Vec<u8>, Entry>,
     inodes: u64,
 }
 
-impl Index<'_> {
+impl<'a> Index<'a> {
+    fn new(
+        archive: &'a Path,
+        file: File,
+        source: usize,
+        policy: &'a XattrPolicy,
+        lower: &'a BTreeMap<Vec<u8>, Entry>,
+    ) -> Self {
+        Self { archive, file: Arc::new(file), source, policy, lower, entries: BTreeMap::new(), inodes: 0 }
+    }
+
     fn read(mut self, progress: &Progress) -> Result<BTreeMap<Vec<u8>, Entry>> {
         let handle = self.file.try_clone().map_err(Error::io("read", self.archive))?;
         let mut archive = Untar::new(Seekable(handle));
@@ -167,6 +195,9 @@ impl Index<'_> {
     /// A hard link is another name of what stands earlier in the archive, with all of its attributes.
     fn add_hard_link(&mut self, member: &Member, path: Vec<u8>) -> Result<()> {
         let target = self.clean(&member.link)?;
+        if let (false, Some(entry)) = (self.entries.contains_key(&target), self.lower.get(&target)) {
+            self.entries.insert(target.clone(), entry.clone());
+        }
         let Some(entry) = self.entries.get_mut(&target).filter(|entry| !matches!(entry.kind, Kind::Directory)) else {
             let target = String::from_utf8_lossy(&target).into_owned();
             return Err(

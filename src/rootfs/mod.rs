@@ -15,7 +15,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use entry::{Content, Device, Entry, Inode, Kind};
+pub use archive::read_layer;
+pub use entry::{Content, ContentReader, Device, Entry, Inode, Kind};
 pub use measure::measure;
 pub use merge::parents_of;
 pub use xattr::XattrPolicy;

@@ -34,6 +34,10 @@ pub const MEDIA_TYPE_LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+
 pub const ANNOTATION_REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// The full name of an image in `index.json`; read by containerd and podman.
 pub const ANNOTATION_IMAGE_NAME: &str = "io.containerd.image.name";
+/// The digest of the manifest of the image below. Source: annotations.md.
+pub const ANNOTATION_BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
+/// The full name of the image below. Source: annotations.md.
+pub const ANNOTATION_BASE_NAME: &str = "org.opencontainers.image.base.name";
 /// On the descriptor of a layer that is one of several: its name in the plan.
 pub const ANNOTATION_LAYER_NAME: &str = "io.github.image-oci-rs.layer.name";
 /// On the same: the packages in it, `NAME` or `NAME VERSION` each, parted by a comma and a blank.

@@ -26,9 +26,20 @@ def spec_of(build: BuildDirectory) -> dict[str, Any]:
 # Lines of a recipe, then what they make of fields of the build.
 MEANINGS: list[tuple[str, dict[str, Any]]] = [
     # The same in the newer image-oci.bbclass: a shell, until somebody says otherwise.
-    ("", {"config.entrypoint": ["sh"], "config.cmd": [], "name": "app", "tag": "latest"}),
-    ('OCI_IMAGE_CMD = "/bin/app"', {"config.entrypoint": [], "config.cmd": ["/bin/app"]}),
-    ('OCI_IMAGE_CMD = ""', {"config.entrypoint": [], "config.cmd": []}),
+    ("", {"config.entrypoint": ["sh"], "config.cmd": None, "name": "app", "tag": "latest"}),
+    ('OCI_IMAGE_CMD = "/bin/app"', {"config.entrypoint": None, "config.cmd": ["/bin/app"]}),
+    ('OCI_IMAGE_CMD = ""', {"config.entrypoint": None, "config.cmd": []}),
+    # On a base image, what is unset is the base's, and what is empty is nothing.
+    ('OCI_BASE_IMAGE = "/b"', {"config.entrypoint": None, "config.cmd": None, "config.user": None}),
+    ('OCI_BASE_IMAGE = "/b"\nOCI_IMAGE_ENTRYPOINT = ""', {"config.entrypoint": []}),
+    ('OCI_IMAGE_RUNTIME_UID = ""\nOCI_IMAGE_PORTS = ""', {"config.user": "", "config.exposed_ports": []}),
+    ('OCI_IMAGE_VOLUMES = ""\nOCI_IMAGE_WORKINGDIR = ""', {"config.volumes": [], "config.working_dir": ""}),
+    ('OCI_IMAGE_STOPSIGNAL = ""', {"config.stop_signal": ""}),
+    ('OCI_BASE_IMAGE = "/b"', {"base.path": "/b", "base.tag": "latest", "base.mode": "overlay"}),
+    (
+        'OCI_BASE_IMAGE = "lower"\nOCI_BASE_IMAGE_TAG = "a:1"\nDEPLOY_DIR_IMAGE = "/d"\nOCI_BASE_MODE = "exact"',
+        {"base.path": "/d/lower-a_1-oci", "base.tag": None, "base.mode": "exact"},
+    ),
     (
         'OCI_IMAGE_ENTRYPOINT_ARGS = "-c env"',
         {"config.entrypoint": ["sh"], "config.cmd": ["-c", "env"]},
@@ -323,14 +334,7 @@ MISTAKES = [
     ('OCI_LAYER_MODE = "multi"\nOCI_LAYERS = "base"', "OCI_LAYERS", "'base'", "NAME:TYPE:CONTENT"),
     ('OCI_LAYER_MODE = "auto"\nOCI_LAYER_MAX = "0"', "OCI_LAYER_MAX", "0", "from 1 to 127"),
     ('OCI_LAYER_MODE = "auto"\nOCI_LAYER_PACKAGES = "rpm"', "OCI_LAYER_PACKAGES", "'rpm'", "pkgdata:DIRECTORY"),
-    (
-        'OCI_BASE_IMAGE = "container-base"',
-        "OCI_BASE_IMAGE",
-        '"container-base"',
-        "not supported yet",
-    ),
-    ('OCI_BASE_IMAGE_TAG = "old"', "OCI_BASE_IMAGE_TAG", '"old"', "not supported yet"),
-    ('OCI_BASE_MODE = "exact"', "OCI_BASE_MODE", '"exact"', "not supported yet"),
+    ('OCI_BASE_IMAGE = "/b"\nOCI_BASE_MODE = "over"', "OCI_BASE_MODE", "'over'", "overlay or exact"),
 ]
 
 

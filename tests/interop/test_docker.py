@@ -53,7 +53,7 @@ def test_inspect_shows_the_configuration(loaded: Image, docker: Docker) -> None:
     assert shown["Author"] == "The Keeper <keeper@example.org>"
     assert (config["User"], config["WorkingDir"], config["StopSignal"]) == ("keeper", "/home/keeper", "SIGUSR1")
     assert config["Env"] == ["PATH=/usr/bin:/bin", f"GREETING={GREETING}"]
-    assert (config["Entrypoint"], config["Cmd"]) == (["/bin/sh", "-c"], list(CONFIG.cmd))
+    assert (config["Entrypoint"], config["Cmd"]) == (["/bin/sh", "-c"], list(CONFIG.cmd or ()))
     assert config["Labels"] == {"org.example.purpose": "to be kept", "org.example.text": GREETING}
     assert config["ExposedPorts"] == {"80/tcp": {}, "5353/udp": {}}
     assert config["Volumes"] == {"/var/lib/data": {}}

@@ -46,7 +46,7 @@ def test_inspect_shows_the_configuration(image: Image) -> None:
         "ExposedPorts": {"80/tcp": {}, "5353/udp": {}},
         "Env": ["PATH=/usr/bin:/bin", f"GREETING={GREETING}"],
         "Entrypoint": ["/bin/sh", "-c"],
-        "Cmd": list(CONFIG.cmd),
+        "Cmd": list(CONFIG.cmd or ()),
         "Volumes": {"/var/lib/data": {}},
         "WorkingDir": "/home/keeper",
         "Labels": {"org.example.purpose": "to be kept", "org.example.text": GREETING},

@@ -43,6 +43,7 @@ FULL: dict[str, Any] = {
     "created": 1704067200,
     "annotations": {"com.example.a": "ü"},
     "compression": {"algorithm": "zstd", "level": 19},
+    "base": {"path": "/base", "tag": "1.0", "mode": "exact"},
     "layers": {
         "mode": "auto",
         "rules": [],
@@ -99,11 +100,11 @@ def test_defaults() -> None:
         "platform": {"architecture": "amd64", "os": "linux", "variant": None},
         "config": {
             "user": None,
-            "exposed_ports": [],
+            "exposed_ports": None,
             "env": [],
-            "entrypoint": [],
-            "cmd": [],
-            "volumes": [],
+            "entrypoint": None,
+            "cmd": None,
+            "volumes": None,
             "working_dir": None,
             "labels": {},
             "stop_signal": None,
@@ -112,6 +113,7 @@ def test_defaults() -> None:
         "created": None,
         "annotations": {},
         "compression": {"algorithm": "gzip", "level": None},
+        "base": None,
         "layers": {
             "mode": "single",
             "rules": [],

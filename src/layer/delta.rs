@@ -1,0 +1,242 @@
+//! What an image has to hold on top of a base image.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+
+use super::Contents;
+use super::view::{View, parent_of};
+use crate::error::{Error, Result};
+use crate::progress::Progress;
+use crate::rootfs::{Content, Entry, Kind};
+
+/// What becomes of files of the base that are not in the root filesystem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// They stay.
+    Overlay,
+    /// They go: the image is the root filesystem.
+    Exact,
+}
+
+/// Of `entries`, sorted by path, those are stored that the base does not have: by content and all attributes, but never by
+/// modification time.
+///
+/// # Errors
+/// [`Error::Rootfs`] when two entries land on one path of the base, [`Error::Io`], [`Error::Interrupted`].
+pub fn delta(entries: Vec<Entry>, base: &View, mode: Mode, progress: &Progress) -> Result<Contents> {
+    let entries = match mode {
+        Mode::Overlay => through_links(entries, base)?,
+        Mode::Exact => entries,
+    };
+    let mut is_stored = Vec::with_capacity(entries.len());
+    for entry in &entries {
+        progress.check()?;
+        let below = base.entries.get(&entry.path);
+        is_stored.push(!below.map_or(Ok(false), |below| same(entry, below, progress))?);
+    }
+    store_whole_groups(&entries, base, &mut is_stored);
+    let whiteouts = match mode {
+        Mode::Overlay => Vec::new(),
+        Mode::Exact => whiteouts(&entries, base),
+    };
+    Ok(Contents { entries, is_stored, whiteouts })
+}
+
+/// Where the base has a link to a directory and the root filesystem a directory, as before and after a merge of /usr, what
+/// is in it goes where the link leads.
+fn through_links(entries: Vec<Entry>, base: &View) -> Result<Vec<Entry>> {
+    let leads_elsewhere = |entry: &Entry| {
+        let is_link = base.entries.get(&entry.path).is_some_and(|below| matches!(below.kind, Kind::Symlink(_)));
+        let leads_to_directory = || base.entries.get(&base.real(&entry.path)).is_some_and(Entry::is_directory);
+        entry.is_directory() && is_link && leads_to_directory()
+    };
+    let links: BTreeSet<Vec<u8>> =
+        entries.iter().filter(|entry| leads_elsewhere(entry)).map(|entry| entry.path.clone()).collect();
+    if links.is_empty() {
+        return Ok(entries);
+    }
+    let mut placed: BTreeMap<Vec<u8>, Entry> = BTreeMap::new();
+    for entry in entries.into_iter().filter(|entry| !links.contains(&entry.path)) {
+        let parent = parent_of(&entry.path);
+        let mut path = base.real(parent);
+        if path == parent {
+            path.clone_from(&entry.path);
+        } else {
+            let name = &entry.path[if parent.is_empty() { 0 } else { parent.len() + 1 }..];
+            path = if path.is_empty() { name.to_vec() } else { [&path[..], b"/", name].concat() };
+        }
+        let shown = entry.display();
+        match placed.get(&path) {
+            Some(other) if other.is_directory() && entry.is_directory() => continue,
+            Some(_) => {
+                let place = String::from_utf8_lossy(&path).into_owned();
+                return Err(Error::rootfs(
+                    shown,
+                    format!("it lands on /{place} of the base image, as another file does"),
+                ));
+            }
+            None => drop(placed.insert(path.clone(), Entry { path, ..entry })),
+        }
+    }
+    Ok(placed.into_values().collect())
+}
+
+/// Whether two entries are the same but for their times and for what other names they have.
+pub fn same(one: &Entry, other: &Entry, progress: &Progress) -> Result<bool> {
+    if one.implied && other.is_directory() {
+        return Ok(true);
+    }
+    let attributes = |entry: &Entry| (entry.mode, entry.uid, entry.gid);
+    // What a link's mode is depends on who made it, and nobody reads it.
+    let same_attributes = match (&one.kind, &other.kind) {
+        (Kind::Symlink(_), Kind::Symlink(_)) => (one.uid, one.gid) == (other.uid, other.gid),
+        _ => attributes(one) == attributes(other),
+    };
+    if !same_attributes || one.xattrs != other.xattrs {
+        return Ok(false);
+    }
+    Ok(match (&one.kind, &other.kind) {
+        (Kind::File { size, content }, Kind::File { size: other_size, content: other_content }) => {
+            size == other_size && same_content(content, other_content, *size, progress)?
+        }
+        (Kind::Directory, Kind::Directory) | (Kind::Fifo, Kind::Fifo) | (Kind::Socket, Kind::Socket) => true,
+        (Kind::Symlink(target), Kind::Symlink(other)) => target == other,
+        (Kind::CharDevice(device), Kind::CharDevice(other)) | (Kind::BlockDevice(device), Kind::BlockDevice(other)) => {
+            device == other
+        }
+        _ => false,
+    })
+}
+
+fn same_content(one: &Content, other: &Content, size: u64, progress: &Progress) -> Result<bool> {
+    let (mut ones, mut others) = (one.open()?, other.open()?);
+    let mut left = size;
+    let (mut bytes, mut other_bytes) = (vec![0; 1 << 18], vec![0; 1 << 18]);
+    while left > 0 {
+        progress.check()?;
+        let count = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+        ones.read_exact(&mut bytes[..count]).map_err(Error::io("read", one.name()))?;
+        others.read_exact(&mut other_bytes[..count]).map_err(Error::io("read", other.name()))?;
+        if bytes[..count] != other_bytes[..count] {
+            return Ok(false);
+        }
+        left -= count as u64;
+    }
+    Ok(true)
+}
+
+/// A file with several names stays as it is in the base only if the base has it under the same names: what was one file may
+/// not become two, nor two one. Otherwise all of its names are stored.
+fn store_whole_groups(entries: &[Entry], base: &View, is_stored: &mut [bool]) {
+    let mut names_here: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    let mut names_below: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    for (number, entry) in entries.iter().enumerate().filter(|(_, entry)| !entry.is_directory()) {
+        // A file with one name is known by that.
+        let here = entry.inode.map_or((None, Some(&entry.path)), |inode| (Some(inode), None));
+        names_here.entry(here).or_default().push(number);
+        if let Some(below) = base.entries.get(&entry.path) {
+            let below = below.inode.map_or((None, Some(&entry.path)), |inode| (Some(inode), None));
+            names_below.entry(below).or_default().push(number);
+        }
+    }
+    // One file of the base that is several here: each of them is stored.
+    let here = |number: usize| entries[number].inode.map_or((None, Some(number)), |inode| (Some(inode), None));
+    for names in names_below.values() {
+        if names.iter().any(|name| here(*name) != here(names[0])) {
+            names.iter().for_each(|name| is_stored[*name] = true);
+        }
+    }
+    // One file here that is several in the base, or not all there.
+    for names in names_here.values().filter(|names| names.len() > 1) {
+        let below = |number: usize| base.entries.get(&entries[number].path).and_then(|below| below.inode);
+        let is_one = below(names[0]).is_some() && names.iter().all(|name| below(*name) == below(names[0]));
+        if !is_one || names.iter().any(|name| is_stored[*name]) {
+            names.iter().for_each(|name| is_stored[*name] = true);
+        }
+    }
+}
+
+/// What the base has and `entries` have not; not what is in a directory that is gone or is none any more.
+fn whiteouts(entries: &[Entry], base: &View) -> Vec<Vec<u8>> {
+    let find = |path: &[u8]| entries.binary_search_by(|entry| entry.path[..].cmp(path)).ok();
+    let is_directory = |path: &[u8]| path.is_empty() || find(path).is_some_and(|number| entries[number].is_directory());
+    let was_directory = |path: &[u8]| path.is_empty() || base.entries.get(path).is_some_and(Entry::is_directory);
+    let gone = base.entries.keys().filter(|path| !path.is_empty() && find(path).is_none());
+    gone.filter(|path| is_directory(parent_of(path)) && was_directory(parent_of(path))).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Words: `a/` a directory, `a->b` a link, `a=1` a pipe of mode 1, `a=1#7` one that shares inode 7.
+    fn entries(words: &str, source: usize) -> Vec<Entry> {
+        let entry = |word: &str| {
+            let (word, inode) = word.split_once('#').map_or((word, None), |(word, inode)| (word, inode.parse().ok()));
+            let (path, kind, mode) = match (word.split_once("->"), word.split_once('=')) {
+                (Some((path, target)), _) => (path, Kind::Symlink(target.into()), 0o777),
+                (_, Some((path, mode))) => (path, Kind::Fifo, mode.parse().unwrap()),
+                _ => (word.trim_end_matches('/'), Kind::Directory, 0o755),
+            };
+            let inode = inode.map(|inode| (source, 0, inode));
+            Entry { kind, mode, inode, implied: false, ..Entry::implied_directory(path.into()) }
+        };
+        let mut entries: Vec<_> = words.split_whitespace().map(entry).collect();
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        entries
+    }
+
+    fn text(path: &[u8]) -> String {
+        String::from_utf8_lossy(path).into_owned()
+    }
+
+    /// The stored paths, and the whiteouts with a dash in front.
+    fn shown(here: &str, below: &str, mode: Mode) -> Result<String> {
+        let entries_below = entries(below, 9).into_iter().map(|entry| (entry.path.clone(), entry)).collect();
+        let base = View { entries: entries_below, layers: BTreeMap::new() };
+        let contents = delta(entries(here, 0), &base, mode, &Progress::default())?;
+        let stored = contents.stored().map(|number| text(&contents.entries[number].path));
+        let gone = contents.whiteouts.iter().map(|path| format!("-{}", text(path)));
+        Ok(stored.chain(gone).collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn what_differs_is_stored_and_what_is_gone_removed() {
+        for (here, below, overlay, exact) in [
+            ("a/ a/x=1 b=1", "a/ a/x=1 b=1", "", ""),
+            ("a/ a/x=2 c=1", "a/ a/x=1 b=1", "a/x c", "a/x c -b"),
+            ("a=1", "a/ a/x=1 a/y/ a/y/z=1", "a", "a"),
+            ("a/ a/x=1", "a=1", "a a/x", "a a/x"),
+            ("b=1", "a/ a/x=1 a-b=1 b=1", "", "-a -a-b"),
+            ("l->x", "l->y", "l", "l"),
+        ] {
+            assert_eq!(shown(here, below, Mode::Overlay).unwrap(), overlay, "{here} on {below}");
+            assert_eq!(shown(here, below, Mode::Exact).unwrap(), exact, "{here} on {below}");
+        }
+    }
+
+    #[test]
+    fn names_of_a_file_stay_together() {
+        for (here, below, stored) in [
+            ("a=1#7 b=1#7", "a=1#3 b=1#3", ""),
+            ("a=1#7 b=1#7", "a=1#3 b=1#3 c=1#3", ""),
+            ("a=1#7 b=1#7 c=1#7", "a=1#3 b=1#3", "a b c"),
+            ("a=1#7 b=1#7", "a=1 b=1", "a b"),
+            ("a=1 b=1", "a=1#3 b=1#3", "a b"),
+            ("a=1#7 b=1#7 c=1#8 d=1#8", "a=1#3 b=1#3 c=1#3 d=1#3", "a b c d"),
+            ("a=2#7 b=2#7 c=1", "a=1#3 b=1#3 c=1", "a b"),
+            ("a=1", "a=1#3 b=1#3", ""),
+        ] {
+            assert_eq!(shown(here, below, Mode::Overlay).unwrap(), stored, "{here} on {below}");
+        }
+    }
+
+    #[test]
+    fn a_directory_that_is_a_link_in_the_base_is_written_through() {
+        let below = "usr/ usr/lib/ usr/lib/old=1 lib->usr/lib";
+        assert_eq!(shown("lib/ lib/new=1 lib/old=1", below, Mode::Overlay).unwrap(), "usr/lib/new");
+        assert_eq!(shown("lib/ lib/new=1", below, Mode::Exact).unwrap(), "lib lib/new -usr");
+        let error = shown("lib/ lib/x=1 usr/ usr/lib/ usr/lib/x=2", below, Mode::Overlay).unwrap_err().to_string();
+        assert!(error.contains("/usr/lib/x"), "{error}");
+    }
+}

@@ -1,0 +1,80 @@
+"""An image on a base image that was deployed before."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from bitbake_harness.build_directory import BuildDirectory, Outcome
+from image_recipe import layout_json
+
+SmallImage = Callable[..., BuildDirectory]
+LOWER = ('OCI_IMAGE_WORKINGDIR = "/bin"', 'OCI_IMAGE_CMD = "sh"', 'OCI_IMAGE_ENV_VARS = "A=1 B=1"')
+
+
+def built(build: BuildDirectory) -> Outcome:
+    outcome = build.run()
+    assert outcome.succeeded, outcome.output
+    return outcome
+
+
+def names_in(layout: Path, layer: dict[str, str]) -> list[str]:
+    with tarfile.open(layout / "blobs/sha256" / layer["digest"].removeprefix("sha256:")) as archive:
+        return [member.name for member in archive if not member.isdir()]
+
+
+@pytest.fixture
+def base(small_image: SmallImage) -> Path:
+    """The layout of an image with a shell and a file."""
+    outcome = built(small_image(*LOWER, 'ROOTFS_COMMAND:append = "; echo old > old"'))
+    return outcome.deployed / "app-latest-oci"
+
+
+@pytest.mark.parametrize(
+    ("mode", "names"), [("overlay", ["new"]), ("exact", [".wh.old", "new"])], ids=["overlay", "exact"]
+)
+def test_only_what_differs_is_stored(small_image: SmallImage, base: Path, mode: str, names: list[str]) -> None:
+    outcome = built(
+        small_image(
+            f'OCI_BASE_IMAGE = "{base}"',
+            f'OCI_BASE_MODE = "{mode}"',
+            'OCI_IMAGE_CMD = ""',
+            'OCI_IMAGE_ENV_VARS = "B=2 C=2"',
+            'ROOTFS_COMMAND:append = "; echo new > new"',
+        )
+    )
+    layout = outcome.deployed / "app-latest-oci"
+    index, _, _ = layout_json(base)
+    _, lower, _ = layout_json(base)
+    _, manifest, config = layout_json(layout)
+    assert manifest["layers"][:1] == lower["layers"]
+    assert names_in(layout, manifest["layers"][1]) == names
+    assert manifest["annotations"]["org.opencontainers.image.base.digest"] == index["manifests"][0]["digest"]
+    assert config["config"]["Env"] == ["A=1", "B=2", "C=2"]
+    assert config["config"]["WorkingDir"] == "/bin"
+    assert "Cmd" not in config["config"] and "Entrypoint" not in config["config"]
+    assert len(config["history"]) == len(config["rootfs"]["diff_ids"]) == 2
+
+
+def test_a_recipe_as_base_image_is_built_first(small_image: SmallImage) -> None:
+    d = small_image('OCI_BASE_IMAGE = "container-base"').parse()
+    assert "container-base:do_image_complete" in d.getVarFlag("do_image_oci", "depends").split()
+    for line in ('OCI_BASE_IMAGE = "/srv/base"', ""):
+        d = small_image(line).parse()
+        assert "do_image_complete" not in d.getVarFlag("do_image_oci", "depends")
+
+
+def test_a_base_image_that_is_a_file_is_in_the_signature(small_image: SmallImage, tmp_path: Path) -> None:
+    archive = tmp_path / "base.tar"
+    archive.touch()
+    d = small_image(f'OCI_BASE_IMAGE = "{archive}"').parse()
+    assert f"{archive}:True" in d.getVarFlag("do_image_oci", "file-checksums").split()
+
+
+def test_a_base_image_for_another_platform_stops_the_task(small_image: SmallImage, base: Path) -> None:
+    outcome = small_image(f'OCI_BASE_IMAGE = "{base}"', 'OCI_IMAGE_ARCH = "riscv64"').run()
+    assert not outcome.succeeded
+    assert "OCI_BASE_IMAGE: the base image is for linux/" in outcome.output
+    assert "this image for linux/riscv64" in outcome.output
