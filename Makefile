@@ -49,7 +49,7 @@ test: lint test-rust $(VENV)/.wheel | packages-build-test-interop ## everything 
 	$(say) "pytest tests/python tests/bitbake tests/interop"
 	@$(pytest) tests/python tests/bitbake tests/interop
 
-lint: $(VENV)/.wheel ## formatting, clippy, ruff, mypy, and the stubs against the extension
+lint: $(VENV)/.wheel ## formatting, clippy, ruff, mypy, the stubs against the extension, the recipe against Cargo.lock
 	$(say) "cargo fmt, clippy"
 	@cargo fmt --check
 	@cargo clippy --locked --quiet --all-targets -- -D warnings
@@ -59,6 +59,8 @@ lint: $(VENV)/.wheel ## formatting, clippy, ruff, mypy, and the stubs against th
 	@$(RUN) ruff format --quiet --check .
 	@for part in $(typed); do $(RUN) mypy --no-error-summary $$part; done
 	@$(RUN) mypy.stubtest --concise image_oci_rs._core
+	$(say) "crates and licences of the recipe"
+	@$(VENV)/bin/python scripts/crates-inc.py --check
 
 test-rust: | packages-build-test ## cargo test: the core, without Python
 	$(say) "cargo test"

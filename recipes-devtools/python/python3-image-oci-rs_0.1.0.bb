@@ -1,0 +1,45 @@
+SUMMARY = "Turns a root filesystem into an OCI container image, every attribute of every file kept"
+DESCRIPTION = "The engine of the class image-oci-rs, which imports it out of the native sysroot; and the command image-oci-rs."
+HOMEPAGE = "https://github.com/image-oci-rs/image-oci-rs"
+SECTION = "devel/python"
+
+# Crates are linked in statically, and three of them bring a library in C: libdeflate, liblzma and zstd. Where a crate
+# offers several licences, MIT is chosen; of zstd's two it is BSD-3-Clause.
+LICENSE = "MIT & 0BSD & Apache-2.0 & BSD-2-Clause & BSD-3-Clause & Zlib & bzip2-1.0.6"
+require ${BPN}-licenses.inc
+
+# The layer is the source.
+FILESEXTRAPATHS:prepend := "${THISDIR}/../..:"
+SRC_URI = " \
+    file://Cargo.lock;subdir=${BP} \
+    file://Cargo.toml;subdir=${BP} \
+    file://LICENSE;subdir=${BP} \
+    file://README.md;subdir=${BP} \
+    file://benches/in_memory.rs;subdir=${BP} \
+    file://pyproject.toml;subdir=${BP} \
+    file://python;subdir=${BP} \
+    file://src;subdir=${BP} \
+"
+require ${BPN}-crates.inc
+
+inherit cargo-update-recipe-crates python_maturin
+
+RDEPENDS:${PN} += " \
+    python3-core \
+    python3-ctypes \
+    python3-datetime \
+    python3-difflib \
+    python3-io \
+    python3-json \
+    python3-shell \
+"
+
+BBCLASSEXTEND = "native nativesdk"
+
+python () {
+    needed, preferred = '1.88', d.getVar('PREFERRED_VERSION_rust-native') or ''
+    if preferred and bb.utils.vercmp_string(preferred.rstrip('%'), needed) < 0:
+        raise bb.parse.SkipRecipe('needs Rust %s, and PREFERRED_VERSION_rust-native is "%s". Add a layer with a newer '
+                                  'Rust, such as meta-lts-mixins, or install a wheel in the Python '
+                                  'that runs bitbake and set OCI_NATIVE_DEPENDS = ""' % (needed, preferred))
+}

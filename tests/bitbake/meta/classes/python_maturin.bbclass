@@ -1,0 +1,1 @@
+# The recipe of the engine inherits it. Here nothing is compiled.
