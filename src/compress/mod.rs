@@ -91,7 +91,9 @@ const LIBDEFLATE: &str = "libdeflate-sys-1.26.1";
 
 /// Turns one piece of plain bytes into one complete member or frame. Each thread keeps its own.
 enum Codec {
-    Gzip(Box<Deflate>),
+    /// With the room libdeflate writes to. It must have been written to before, so it is kept: filling it with zeros for
+    /// each member costs more than the copy of what is compressed.
+    Gzip(Box<Deflate>, Vec<u8>),
     Zstd(zstd::bulk::Compressor<'static>),
     Plain,
 }
@@ -103,7 +105,7 @@ impl Codec {
             Compression::None => Self::Plain,
             Compression::Gzip(level) => {
                 let level = CompressionLvl::new(level).map_err(|error| out_of_range(format!("{error:?}")))?;
-                Self::Gzip(Box::new(Deflate::new(level)))
+                Self::Gzip(Box::new(Deflate::new(level)), Vec::new())
             }
             Compression::Zstd(level) => {
                 Self::Zstd(zstd::bulk::Compressor::new(level).map_err(|error| out_of_range(error.to_string()))?)
@@ -113,24 +115,24 @@ impl Codec {
 
     /// Compresses `plain` into `member`, replacing what is in it.
     fn member(&mut self, plain: &[u8], member: &mut Vec<u8>) -> Result<()> {
+        member.clear();
         match self {
-            Self::Gzip(deflate) => {
+            Self::Gzip(deflate, room) => {
+                let most = deflate.gzip_compress_bound(plain.len());
+                if room.len() < most {
+                    room.resize(most, 0);
+                }
                 // libdeflate writes neither name nor time into the header.
-                member.resize(deflate.gzip_compress_bound(plain.len()), 0);
                 let size = deflate
-                    .gzip_compress(plain, member)
+                    .gzip_compress(plain, room)
                     .map_err(|error| Error::Internal(format!("libdeflate: {error:?}")))?;
-                member.truncate(size);
+                member.extend_from_slice(&room[..size]);
             }
             Self::Zstd(zstd) => {
-                member.clear();
                 member.reserve(zstd::zstd_safe::compress_bound(plain.len()));
                 zstd.compress_to_buffer(plain, member).map_err(|error| Error::Internal(format!("zstd: {error}")))?;
             }
-            Self::Plain => {
-                member.clear();
-                member.extend_from_slice(plain);
-            }
+            Self::Plain => member.extend_from_slice(plain),
         }
         Ok(())
     }

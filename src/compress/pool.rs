@@ -21,14 +21,18 @@ pub struct Pool {
 struct Job {
     compression: Compression,
     plain: Vec<u8>,
+    /// What the member is put into.
+    member: Vec<u8>,
     done: SyncSender<Result<Finished>>,
 }
 
 struct Finished {
+    plain: Vec<u8>,
     member: Vec<u8>,
-    /// The emptied buffer of the plain bytes, to be used again.
-    spent: Vec<u8>,
 }
+
+/// Two buffers to be used again, for plain bytes and for a member: fresh memory is slow at its first use.
+type Spent = (Vec<u8>, Vec<u8>);
 
 impl Pool {
     /// A pool of so many threads, which end when it is dropped. They compress only what `cache` doesn't have.
@@ -72,7 +76,7 @@ impl Pool {
         let (recycle, spent) = channel();
         let writer = spawn("write layer", move || write_in_order(output, path, &pending, &recycle))?;
         let jobs = self.jobs.clone().ok_or_else(|| Error::Internal("the pool has ended".into()))?;
-        Ok(MemberWriter { compression, jobs, order, spent, writer: Some(writer) })
+        Ok(MemberWriter { compression, jobs, order, spent, member: Vec::new(), writer: Some(writer) })
     }
 }
 
@@ -91,15 +95,19 @@ pub struct MemberWriter<W> {
     compression: Compression,
     jobs: Sender<Job>,
     order: SyncSender<Receiver<Result<Finished>>>,
-    spent: Receiver<Vec<u8>>,
+    spent: Receiver<Spent>,
+    /// For the member of the plain bytes that come next.
+    member: Vec<u8>,
     /// Taken when the writer has ended: after its failure, or by [`MemberWriter::finish`].
     writer: Option<JoinHandle<Result<W>>>,
 }
 
 impl<W> MemberWriter<W> {
     /// An empty buffer for the next member, used before if there is such a one.
-    pub fn buffer(&self) -> Vec<u8> {
-        self.spent.try_recv().unwrap_or_default()
+    pub fn buffer(&mut self) -> Vec<u8> {
+        let (plain, member) = self.spent.try_recv().unwrap_or_default();
+        self.member = member;
+        plain
     }
 
     /// Adds `plain` as the next member. Waits while enough members are under way.
@@ -111,8 +119,9 @@ impl<W> MemberWriter<W> {
         if self.order.send(result).is_err() {
             return self.join().and(Err(Error::Internal("the layer's writer ended early".into())));
         }
+        let member = std::mem::take(&mut self.member);
         self.jobs
-            .send(Job { compression: self.compression, plain, done })
+            .send(Job { compression: self.compression, plain, member, done })
             .map_err(|_| Error::Internal("the compressing threads ended early".into()))
     }
 
@@ -136,8 +145,7 @@ impl<W> MemberWriter<W> {
 
 fn work(queue: &Queue<Job>, cache: Option<&Cache>) {
     let mut codec: Option<(Compression, Codec)> = None;
-    while let Some(Job { compression, mut plain, done }) = queue.take() {
-        let mut member = Vec::new();
+    while let Some(Job { compression, plain, mut member, done }) = queue.take() {
         let mut compress = |member: &mut Vec<u8>| match &mut codec {
             Some((kept, codec)) if *kept == compression => codec.member(&plain, member),
             _ => codec.insert((compression, Codec::new(compression)?)).1.member(&plain, member),
@@ -146,9 +154,8 @@ fn work(queue: &Queue<Job>, cache: Option<&Cache>) {
             Some(cache) if compression != Compression::None => cache.member(compression, &plain, &mut member, compress),
             _ => compress(&mut member),
         };
-        plain.clear();
         // The receiver is gone when the layer was given up: nobody wants the member then.
-        let _ = done.send(compressed.map(|()| Finished { member, spent: plain }));
+        let _ = done.send(compressed.map(|()| Finished { plain, member }));
     }
 }
 
@@ -156,13 +163,14 @@ fn write_in_order<W: Write>(
     mut output: W,
     path: PathBuf,
     pending: &Receiver<Receiver<Result<Finished>>>,
-    recycle: &Sender<Vec<u8>>,
+    recycle: &Sender<Spent>,
 ) -> Result<W> {
     for result in pending {
-        let Finished { member, spent } =
+        let Finished { mut plain, member } =
             result.recv().unwrap_or_else(|_| Err(Error::Internal("a compressing thread ended early".into())))?;
         output.write_all(&member).map_err(Error::io("write", &path))?;
-        let _ = recycle.send(spent);
+        plain.clear();
+        let _ = recycle.send((plain, member));
     }
     output.flush().map_err(Error::io("write", &path))?;
     Ok(output)

@@ -1,9 +1,8 @@
 //! Writes a layer: entries go in, and once it is finished its descriptor and diff_id come out.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
 use std::ops::AddAssign;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use libdeflater::crc32;
 use serde::Serialize;
@@ -129,7 +128,7 @@ impl<'a> LayerWriter<'a> {
             members: pool.writer(compression, blob, path)?,
             compression,
             member_size: compression.member_size(),
-            buffer: Vec::new(),
+            buffer: Vec::with_capacity(compression.member_size()),
             hasher: Hasher::new(Algorithm::Sha256),
             uncompressed_size: 0,
             first_names: BTreeMap::new(),
@@ -250,8 +249,10 @@ impl<'a> LayerWriter<'a> {
             let room = self.member_size.saturating_sub(self.buffer.len()).max(1);
             let want = usize::try_from(remaining).unwrap_or(usize::MAX).min(room);
             let start = self.buffer.len();
-            self.buffer.resize(start + want, 0);
-            read_exactly(&mut reader, &mut self.buffer[start..], name, size)?;
+            let read = reader.append(want, &mut self.buffer).map_err(Error::io("read", name))?;
+            if read < want {
+                return Err(Error::rootfs(name, format!("it shrank below {size} bytes while it was read")));
+            }
             self.hasher.update(&self.buffer[start..]);
             self.progress.add_bytes(want as u64);
             remaining -= want as u64;
@@ -273,6 +274,7 @@ impl<'a> LayerWriter<'a> {
     fn send(&mut self) -> Result<()> {
         self.uncompressed_size += self.buffer.len() as u64;
         let full = std::mem::replace(&mut self.buffer, self.members.buffer());
+        self.buffer.reserve(self.member_size);
         self.members.send(full)
     }
 
@@ -302,11 +304,4 @@ fn refuse_whiteout(entry: &Entry) -> Result<()> {
         return Err(Error::rootfs(entry.display(), reason));
     }
     Ok(())
-}
-
-fn read_exactly(reader: &mut impl Read, buffer: &mut [u8], name: &Path, size: u64) -> Result<()> {
-    reader.read_exact(buffer).map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => Error::rootfs(name, format!("it shrank below {size} bytes while it was read")),
-        _ => Error::io("read", name)(error),
-    })
 }

@@ -165,6 +165,18 @@ pub enum ContentReader {
 }
 
 impl ContentReader {
+    /// Appends the next `count` bytes to `buffer`, or fewer where the content ends before.
+    ///
+    /// # Errors
+    /// What reading gives.
+    pub fn append(&mut self, count: usize, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        match self {
+            // std reads into the room of the buffer without filling it with zeros first, for its own files only.
+            Self::File(file) => file.take(count as u64).read_to_end(buffer),
+            Self::Slice { .. } => self.take(count as u64).read_to_end(buffer),
+        }
+    }
+
     /// Whether content follows after the size that was promised. An archive fixes its sizes, so there it never does.
     ///
     /// # Errors
