@@ -162,6 +162,14 @@ OCI_BASE_MODE[doc] = "What becomes of files of the base image that are not in th
 do_image_oci[depends] += "${@oci_rs_base_depends(d)}"
 do_image_debugfs_oci[depends] += "${@oci_rs_base_depends(d)}"
 
+#
+# What an update costs
+#
+OCI_UPDATE_FROM ?= ""
+OCI_UPDATE_FROM[doc] = "Layout directory or archive of the last release: the log tells which layers and files are new for whoever has it."
+OCI_UPDATE_BUDGET ?= ""
+OCI_UPDATE_BUDGET[doc] = "Most bytes of new layers, with K, M, G or T for binary units: the task fails above it; empty for any number."
+
 # Varflags that are BitBake's own; all others of OCI_IMAGE_LABELS, OCI_IMAGE_ENV_VARS and OCI_IMAGE_ANNOTATIONS are entries.
 OCI_RESERVED_VARFLAGS = "doc export func python type unexport vardeps vardepsexclude vardepvalue vardepvalueexclude"
 
@@ -190,6 +198,7 @@ def oci_rs_checksums(d):
     layers = (d.getVar('OCI_LAYERS') or '').split() if d.getVar('OCI_LAYER_MODE') == 'multi' else []
     contents = [layer.split(':', 2)[2] for layer in layers if layer.split(':')[1:2] == ['host'] and layer.count(':') > 1]
     paths += [word.split(':')[0] for content in contents for word in content.replace('+', ',').split(',')]
+    paths += (d.getVar('OCI_UPDATE_FROM') or '').split()
     paths += [base for base in (d.getVar('OCI_BASE_IMAGE') or '').split() if '/' in base]
     return ' '.join('%s:%s' % (path, os.path.exists(path)) for path in paths)
 
@@ -257,11 +266,11 @@ oci_rs_library[vardeps] = " \
     OCI_IMAGE_ENTRYPOINT OCI_IMAGE_ENTRYPOINT_ARGS OCI_IMAGE_ENV_VARS OCI_IMAGE_LABELS OCI_IMAGE_NAME OCI_IMAGE_OS \
     OCI_IMAGE_PORTS OCI_IMAGE_REVISION OCI_IMAGE_RUNTIME_UID OCI_IMAGE_STOPSIGNAL OCI_IMAGE_SUBARCH OCI_IMAGE_TAG \
     OCI_IMAGE_TAR_OUTPUT OCI_IMAGE_VOLUMES OCI_IMAGE_WORKINGDIR OCI_LAYER_COMPRESSION OCI_LAYER_COMPRESSION_LEVEL \
-    OCI_LAYER_MAX OCI_LAYER_MODE OCI_LAYER_PACKAGES OCI_LAYERS OCI_RESERVED_VARFLAGS \
+    OCI_LAYER_MAX OCI_LAYER_MODE OCI_LAYER_PACKAGES OCI_LAYERS OCI_RESERVED_VARFLAGS OCI_UPDATE_BUDGET \
     ${@oci_rs_entry_varflags(d)} \
 "
 # Read too, but no byte of the image follows from their text.
 oci_rs_library[vardepsexclude] = " \
     DEPLOY_DIR_IMAGE OCI_CACHE_DIR OCI_CACHE_LIMIT OCI_IMAGE_APP_RECIPE OCI_IMAGE_BACKEND OCI_LAYER_CACHE OCI_LAYER_CACHE_DIR \
-    OCI_LAYER_LOCK OCI_THREADS PATH TOPDIR \
+    OCI_LAYER_LOCK OCI_THREADS OCI_UPDATE_FROM PATH TOPDIR \
 "

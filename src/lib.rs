@@ -19,6 +19,9 @@ pub mod layer;
 pub mod image;
 pub mod validate;
 pub mod inspect;
+pub mod unpacked;
+pub mod explain;
+pub mod difference;
 
 #[cfg(feature = "python")]
 mod python;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The order, lowest first. A module uses only those in front of it.
-const ORDER: [&str; 17] = [
+const ORDER: [&str; 20] = [
     "error",
     "epoch",
     "digest",
@@ -24,6 +24,9 @@ const ORDER: [&str; 17] = [
     "image",
     "validate",
     "inspect",
+    "unpacked",
+    "explain",
+    "difference",
     "python",
 ];
 

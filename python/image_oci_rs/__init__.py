@@ -35,6 +35,7 @@ from .api import (
     inspect,
     validate,
 )
+from .compare import Difference, Explanation, FileDifference, LayerDifference, Owner, PackageDifference, diff, explain
 from .errors import (
     ImageError,
     ImageOSError,
@@ -61,6 +62,14 @@ from .spec import (
 )
 
 __all__ = [
+    "explain",
+    "diff",
+    "PackageDifference",
+    "Owner",
+    "LayerDifference",
+    "FileDifference",
+    "Explanation",
+    "Difference",
     "DEFAULT_EXCLUDE_XATTRS",
     "Archive",
     "Base",

@@ -20,7 +20,8 @@ import bb  # type: ignore[import-not-found,import-untyped,unused-ignore]
 import bb.progress  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 from .api import BuildResult, Progress, build
-from .display import cache_notes, packages_text
+from .compare import diff
+from .display import cache_notes, difference_text, packages_text
 from .errors import ImageError, SpecError
 from .other_python import build_in
 from .parsing import check_name, check_tag
@@ -126,9 +127,11 @@ def build_image(d: Datastore, suffix: str = "") -> None:
         outputs = Outputs.of(d, suffix)
         spec = image_spec(d, outputs)
         outputs.remove_stale()
+        budget = _budget(_Reader(d))
         result = _build(d, spec)
-        outputs.link()
         _log(spec, result)
+        _check_update(_Reader(d), spec, budget)
+        outputs.link()
     except SpecError as error:
         bb.fatal(f"{_VARIABLES.get(error.field, error.field)}: {error.detail}")
     except (ImageError, OSError) as error:
@@ -456,6 +459,39 @@ def _build(d: Datastore, spec: ImageSpec) -> BuildResult:
             raise ImageError(message) from error
         bb.note(f"The engine can't be loaded here, so it runs in {python}: {error}")
         return build_in(python, spec, log=bb.note)
+
+
+def _budget(read: _Reader) -> int | None:
+    text = read.text("OCI_UPDATE_BUDGET")
+    if not text:
+        return None
+    if not read.text("OCI_UPDATE_FROM"):
+        raise SpecError("must stand beside OCI_UPDATE_FROM", "OCI_UPDATE_BUDGET", text)
+    return parse_size(text, "OCI_UPDATE_BUDGET")
+
+
+def _check_update(read: _Reader, spec: ImageSpec, budget: int | None) -> None:
+    """Tells what the update from the last release costs, and stops where that is too much."""
+    last = read.text("OCI_UPDATE_FROM")
+    if not last:
+        return
+    image = spec.output.layout or ""
+    try:
+        # pkgdata knows this build's packages only, so of the last release's just the names that are the same.
+        difference = diff(last, image, spec.layers.packages if spec.layers.mode != "single" else "none")
+    except ImportError as error:
+        bb.warn(
+            f"OCI_UPDATE_FROM: what the update costs is not known, because the engine can't be loaded here: {error}"
+        )
+        return
+    bb.note(f"update from {last}:\n{difference_text(difference)}")
+    bb.plain(f"{spec.name}:{spec.tag}: the update from {last} is {difference.pulled} of {difference.total} bytes")
+    if budget is not None and difference.pulled > budget:
+        new = ", ".join(layer.name or layer.digest for layer in difference.layers if not layer.stays)
+        bb.fatal(
+            f"OCI_UPDATE_BUDGET: the update from {last} is {difference.pulled} bytes of layers, and {budget} are"
+            f" allowed. New layers: {new}. Files that changed are in the log of this task."
+        )
 
 
 def _log(spec: ImageSpec, result: BuildResult) -> None:

@@ -1,4 +1,4 @@
-"""`image-oci-rs build|validate|inspect`: data on stdout, words on stderr.
+"""`image-oci-rs build|validate|inspect|diff|explain`: data on stdout, words on stderr.
 
 Exit codes: 0, or 1 when the work failed or an image is not valid, or 2 when it was asked for
 wrongly; 130 after Control-C and 143 after SIGTERM, as from a shell.
@@ -13,21 +13,25 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
-from . import api
-from .display import build_text, inspection_text, progress_on, report_text
+from . import api, compare
+from .display import build_text, difference_text, explanation_text, inspection_text, progress_on, report_text
 from .errors import ImageError, SpecError
 from .options import BuildOptions
 from .records import Record
 
 PROGRAM = "image-oci-rs"
+_R = TypeVar("_R", bound=Record)
 
 _EXAMPLES = """\
 examples:
   image-oci-rs build --arch aarch64 --cmd /bin/sh rootfs app:1.0
   image-oci-rs build --tar --name registry.example/team/app rootfs.tar.zst app:1.0
   image-oci-rs validate app
+  image-oci-rs diff app-1.0 app-1.1
+  image-oci-rs explain app /usr/bin/sh
   image-oci-rs inspect --json app-1.0-aarch64-linux.oci-image.tar
 """
 
@@ -81,6 +85,10 @@ def _run(command: argparse.Namespace, options: BuildOptions) -> int:
         return _build(command, options)
     if command.name_of_command == "validate":
         return _validate(command)
+    if command.name_of_command == "diff":
+        return _show(command, compare.diff(command.old, command.new, command.packages), difference_text)
+    if command.name_of_command == "explain":
+        return _show(command, compare.explain(command.image, command.path, command.packages), explanation_text)
     return _inspect(command)
 
 
@@ -114,6 +122,14 @@ def _inspect(command: argparse.Namespace) -> int:
         _print_json(inspection)
     else:
         print(inspection_text(inspection))
+    return 0
+
+
+def _show(command: argparse.Namespace, result: _R, text: Callable[[_R], str]) -> int:
+    if command.json:
+        _print_json(result)
+    else:
+        print(text(result))
     return 0
 
 
@@ -157,10 +173,28 @@ def _parser() -> tuple[argparse.ArgumentParser, BuildOptions]:
         ("validate", "check an image against its own bytes"),
         ("inspect", "show what an image says about itself"),
     ):
-        reader = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        reader = _add_reader(commands, name, text)
         reader.add_argument("path", metavar="PATH", help="layout directory or archive")
-        _add_output_options(reader)
+    diff = _add_reader(commands, "diff", "show what an update costs, and what it changes")
+    diff.add_argument("old", metavar="OLD", help="layout directory or archive")
+    diff.add_argument("new", metavar="NEW", help="layout directory or archive")
+    explain = _add_reader(commands, "explain", "show in which layer a file is, and why")
+    explain.add_argument("image", metavar="IMAGE", help="layout directory or archive")
+    explain.add_argument("path", metavar="PATH", help="file of the image")
+    for command in (diff, explain):
+        command.add_argument(
+            "--packages",
+            metavar="SOURCE",
+            default="auto",
+            help="which package owns a file: auto, dpkg, opkg, apk, none, pkgdata:DIR or manifest:FILE (default: auto)",
+        )
     return parser, options
+
+
+def _add_reader(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
+    reader: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+    _add_output_options(reader)
+    return reader
 
 
 def _add_version(parser: argparse.ArgumentParser) -> None:

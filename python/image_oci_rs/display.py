@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 from .api import BuildResult, CacheCounts, ImageSummary, Inspection, PackageCounts, Progress, Report
+from .compare import Difference, Explanation
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB")
 _COMPRESSIONS = {"tar": "not compressed", "tar+gzip": "gzip", "tar+zstd": "zstd"}
@@ -125,6 +126,35 @@ def cache_notes(cache: CacheCounts) -> list[str]:
     if not cache.failures:
         return []
     return [f"failures of the cache: {cache.failures}; entries corrupt, not readable or not writable cost time only"]
+
+
+def difference_text(difference: Difference) -> str:
+    """What an update costs, and what it changes."""
+    lines = [f"{size(difference.pulled)} of {size(difference.total)} are new for whoever has the old image"]
+    for layer in difference.layers:
+        state = "stays" if layer.stays else "new  "
+        lines.append(f"  layer {state}  {layer.digest}  {size(layer.size)}" + (f"  {layer.name}" if layer.name else ""))
+    for package in difference.packages:
+        versions = " -> ".join(version or "-" for version in (package.old, package.new))
+        name = package.name or "(no package)"
+        lines.append(f"  package {name} {versions}: {package.files} files, {size(package.bytes)}")
+    for file in difference.files:
+        lines.append(f"  {file.change:<8} {file.path}" + (f"  {', '.join(file.attributes)}" if file.attributes else ""))
+    return "\n".join(lines)
+
+
+def explanation_text(explanation: Explanation) -> str:
+    """Where a file is."""
+    name = f" {explanation.name}" if explanation.name else ""
+    lines = [f"{explanation.path} is in layer {explanation.layer} of {explanation.layers}:{name}"]
+    lines.append(f"  digest    {explanation.digest}, {size(explanation.size)}")
+    if explanation.why:
+        lines.append(f"  why       {explanation.why}")
+    if explanation.owner:
+        owner = explanation.owner
+        lines.append(f"  owner     {owner.name} {owner.version} of recipe {owner.recipe}")
+    lines += [f"  contains  {package}" for package in explanation.contains]
+    return "\n".join(lines)
 
 
 def report_text(report: Report) -> str:

@@ -11,13 +11,14 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::image::ImageSpec;
+use crate::package::Source;
 use crate::progress::Progress;
 use watch::watch;
 
 #[pymodule]
 mod _core {
     #[pymodule_export]
-    use super::{build, inspect, validate};
+    use super::{build, difference, explain, inspect, validate};
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
@@ -42,6 +43,22 @@ fn validate(py: Python<'_>, path: PathBuf) -> PyResult<String> {
 #[pyfunction]
 fn inspect(py: Python<'_>, path: PathBuf) -> PyResult<String> {
     watch(py, None, move |progress: &Arc<Progress>| json(&crate::inspect::inspect(&path, progress)?))
+}
+
+/// Returns the difference between the images at `old` and `new` in JSON.
+#[pyfunction]
+fn difference(py: Python<'_>, old: PathBuf, new: PathBuf, packages: &str) -> PyResult<String> {
+    let packages: Source = packages.parse().map_err(|error| errors::raise(py, error))?;
+    watch(py, None, move |progress: &Arc<Progress>| {
+        json(&crate::difference::difference(&old, &new, &packages, progress)?)
+    })
+}
+
+/// Returns where in the image at `path` the file `file` is, in JSON.
+#[pyfunction]
+fn explain(py: Python<'_>, path: PathBuf, file: &str, packages: &str) -> PyResult<String> {
+    let packages: Source = packages.parse().map_err(|error| errors::raise(py, error))?;
+    watch(py, None, move |progress: &Arc<Progress>| json(&crate::explain::explain(&path, file, &packages, progress)?))
 }
 
 fn json<T: Serialize>(value: &T) -> Result<String> {

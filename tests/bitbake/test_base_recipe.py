@@ -78,3 +78,12 @@ def test_a_base_image_for_another_platform_stops_the_task(small_image: SmallImag
     assert not outcome.succeeded
     assert "OCI_BASE_IMAGE: the base image is for linux/" in outcome.output
     assert "this image for linux/riscv64" in outcome.output
+
+
+def test_what_an_update_costs_is_told_and_limited(small_image: SmallImage, base: Path) -> None:
+    update = ('ROOTFS_COMMAND:append = "; echo new > new"', f'OCI_UPDATE_FROM = "{base}"')
+    outcome = built(small_image(*update, 'OCI_UPDATE_BUDGET = "1M"'))
+    assert "added    /new" in outcome.log("do_image_oci")
+    outcome = small_image(*update, 'OCI_UPDATE_BUDGET = "10"').run()
+    assert not outcome.succeeded
+    assert "OCI_UPDATE_BUDGET: the update from" in outcome.output and "and 10 are allowed" in outcome.output

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use self::archive::ArchivedLayout;
+pub use self::archive::nameless_file;
 pub use self::docker::DockerImage;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
