@@ -24,6 +24,12 @@ require ${BPN}-crates.inc
 
 inherit cargo-update-recipe-crates python_maturin
 
+# Newer releases point the crate zstd-sys at the system's library. Another zstd writes other bytes, and an image has the
+# same ones wherever it is built.
+oe_cargo_fix_env:append () {
+	unset ZSTD_SYS_USE_PKG_CONFIG
+}
+
 RDEPENDS:${PN} += " \
     python3-core \
     python3-ctypes \

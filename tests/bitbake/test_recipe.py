@@ -101,6 +101,11 @@ def test_every_crate_has_a_checksum(kit: Kit) -> None:
         assert f'checksum = "{checksum}"' in locked
 
 
+def test_zstd_is_the_one_of_the_lock_file(kit: Kit) -> None:
+    lines = recipe(kit).getVar("oe_cargo_fix_env").split("\n")
+    assert [line.strip() for line in lines if line.strip()][-1] == "unset ZSTD_SYS_USE_PKG_CONFIG"
+
+
 @pytest.mark.parametrize("preferred", ["1.75%", "1.87.0"])
 def test_a_rust_that_is_too_old_is_said_when_parsing(kit: Kit, preferred: str) -> None:
     reason = recipe(kit, f'PREFERRED_VERSION_rust-native = "{preferred}"\n').getVar("__SKIPPED")
