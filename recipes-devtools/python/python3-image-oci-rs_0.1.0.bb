@@ -40,6 +40,9 @@ RDEPENDS:${PN} += " \
     python3-shell \
 "
 
+# Cargo.toml has the extension stripped, for wheels too.
+INSANE_SKIP:${PN} += "already-stripped"
+
 BBCLASSEXTEND = "native nativesdk"
 
 python () {

@@ -1,0 +1,12 @@
+SUMMARY = "Every kind of entry and attribute that an image has to keep"
+LICENSE = "MIT"
+
+inherit image image-oci-rs
+
+IMAGE_FSTYPES = "oci oci.tar.zst oci.tar.gz"
+PREPARED_ROOTFS = "PYTHONPATH=${OE_HOST}/python python3 -m rootfs_fixtures nasty ."
+
+OCI_IMAGE_NAME = "registry.example/team/every-attribute"
+OCI_IMAGE_ENTRYPOINT = "/bin/sh"
+OCI_IMAGE_ENV_VARS = "GREETING='hello world'"
+OCI_IMAGE_LABELS[org.opencontainers.image.title] = "Bob's "best" app"
