@@ -25,8 +25,8 @@
 # oci.tar, oci.tar.zst and so on in IMAGE_FSTYPES are conversions of the layout, which is kept where oci itself is there.
 #
 # Lists are parted into words as a POSIX shell would: quotes group, nothing is expanded. Labels, environment variables
-# and annotations may also be varflags, whose values are taken byte for byte. A wrong value stops the task with the
-# name of the variable. docs/variables.md says more about each.
+# and annotations may also be varflags, whose values are taken byte for byte. A wrong value is said when the recipe
+# is parsed, with the name of the variable. docs/variables.md says more about each.
 #
 # The names and defaults are those of meta-virtualization's image-oci.bbclass. The work is done by the Python package
 # image_oci_rs, in the process of the task; this file only declares.
@@ -230,6 +230,42 @@ EXTRANATIVEPATH += "python3-native"
 # :append, because image_types.bbclass assigns, and may be inherited later. The same bytes for the same layout.
 CONVERSIONTYPES:append = " tar"
 CONVERSION_CMD:tar = "tar --sort=name --format=posix --pax-option=delete=atime,delete=ctime --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=u=rw,go=r,a+X -C ${IMAGE_NAME}.${type} -cf ${IMAGE_NAME}.${type}.tar ."
+
+# A wrong value is said when the recipe is parsed, and not after all that the image is made of has been built: bitbake
+# says of the recipe that it was skipped, and why. Other recipes are not concerned.
+python () {
+    types = '%s %s' % (d.getVar('IMAGE_FSTYPES'), d.getVar('IMAGE_FSTYPES_DEBUGFS'))
+    if bb.data.inherits_class('image', d) and 'oci' in [fstype.split('.')[0] for fstype in types.split()]:
+        library = oci_rs_own_library(d)
+        problem = library and library.problem(d)
+        if problem:
+            raise bb.parse.SkipRecipe(problem)
+}
+
+def oci_rs_own_library(d):
+    """The module image_oci_rs.bitbake as it lies in this layer: when a recipe is parsed there is no sysroot yet.
+
+    None where the class was copied alone. It has another name, so that the task can import the one with an engine.
+    """
+    import importlib, sys, types
+    classes = os.path.dirname(bb.utils.which(d.getVar('BBPATH'), 'classes/image-oci-rs.bbclass'))
+    package = os.path.join(os.path.dirname(classes), 'python/image_oci_rs')
+    name = 'image_oci_rs_of_the_layer'
+    if not os.path.exists(package):
+        return None
+    if name not in sys.modules:
+        sys.modules[name] = types.ModuleType(name)
+        sys.modules[name].__path__ = [package]
+    # The layer is also the source of a recipe, and more files in it would be another source.
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        library = importlib.import_module(name + '.bitbake')
+    finally:
+        sys.dont_write_bytecode = before
+    for module, loaded in sorted(sys.modules.items()):
+        if module.startswith(name + '.'):
+            bb.parse.mark_dependency(d, loaded.__file__)
+    return library
 
 python oci_rs_build_image () {
     oci_rs_library(d).build_image(d)

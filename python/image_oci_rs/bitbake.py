@@ -1,7 +1,7 @@
 """The datastore of a BitBake task in, an OCI image out.
 
-Called by classes/image-oci-rs.bbclass in the task do_image_oci; the only file that knows a BitBake
-variable's name. Whatever is wrong ends in `bb.fatal`, which names the variable or file it is about.
+Called by classes/image-oci-rs.bbclass: `problem` when a recipe is parsed, `build_image` in the task do_image_oci, where
+whatever is wrong ends in `bb.fatal`. Both name the variable or file it is about.
 """
 
 from __future__ import annotations
@@ -9,40 +9,35 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime, timezone
-from pathlib import Path
 from subprocess import DEVNULL, run
-from typing import Any, Protocol
 
 import bb  # type: ignore[import-not-found,import-untyped,unused-ignore]
 import bb.progress  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 from .api import BuildResult, Progress, build
 from .compare import diff
+from .datastore import Answered, Datastore, Reader, number_in
 from .display import cache_notes, difference_text, packages_text
 from .errors import ImageError, SpecError
 from .other_python import build_in
+from .outputs import Outputs
 from .parsing import check_name, check_tag
 from .spec import (
-    Archive,
     Base,
     Cache,
     Compression,
     Config,
     ImageSpec,
     Layers,
-    Output,
     Platform,
     Source,
     expand_label_key,
     parse_created,
-    parse_key_value,
     parse_layer_rules,
     parse_reference,
     parse_size,
-    split_words,
 )
 
 # Where the value of a field comes from, for messages.
@@ -93,20 +88,22 @@ _WITHOUT_MEANING = (
 
 # What BitBake gives a recipe that says nothing of its version.
 _DEFAULT_VERSION = "1.0"
-_FALSE_WORDS = ("", "0", "n", "no", "false")
 
 
-class Datastore(Protocol):
-    """What this module needs of BitBake's `d`."""
+def problem(d: Datastore) -> str | None:
+    """What is wrong with the variables, as far as their text tells; None if nothing.
 
-    def getVar(self, name: str, expand: bool = True) -> Any:
-        """The value of a variable, expanded or as it was written, or None."""
-
-    def getVarFlag(self, name: str, flag: str) -> Any:
-        """The expanded value of a varflag, or None."""
-
-    def getVarFlags(self, name: str) -> Any:
-        """All varflags of a variable, or None."""
+    For the time of parsing, when nothing is built. What the task asks git and the clock of the root filesystem is not
+    asked here.
+    """
+    later = {"OCI_IMAGE_REVISION": "none", "OCI_IMAGE_BRANCH": "none", "SOURCE_DATE_EPOCH": "0"}
+    known = Answered(d, later)
+    try:
+        image_spec(known, Outputs.of(known))
+        _budget(Reader(known))
+    except SpecError as error:
+        return _sentence(error)
+    return None
 
 
 def build_image(d: Datastore, suffix: str = "") -> None:
@@ -126,160 +123,22 @@ def build_image(d: Datastore, suffix: str = "") -> None:
                 bb.note(f"{variable} is set, and has no meaning for image-oci-rs")
         outputs = Outputs.of(d, suffix)
         spec = image_spec(d, outputs)
+        if spec.layers.mode == "single" and d.getVar("OCI_LAYERS"):
+            bb.note('OCI_LAYERS is set, and has no meaning as long as OCI_LAYER_MODE is "single"')
         outputs.remove_stale()
-        budget = _budget(_Reader(d))
+        budget = _budget(Reader(d))
         result = _build(d, spec)
         _log(spec, result)
-        _check_update(_Reader(d), spec, budget)
+        _check_update(Reader(d), spec, budget)
         outputs.link()
     except SpecError as error:
-        bb.fatal(f"{_VARIABLES.get(error.field, error.field)}: {error.detail}")
+        bb.fatal(_sentence(error))
     except (ImageError, OSError) as error:
         bb.fatal(str(error))
 
 
-@dataclass(frozen=True)
-class _Reader:
-    """Values of variables, in the forms in which people write them."""
-
-    d: Datastore
-
-    def text(self, variable: str) -> str:
-        return (self.d.getVar(variable) or "").strip()
-
-    def optional(self, variable: str) -> str | None:
-        """The text of a variable that has no default: None where nobody set it."""
-        return None if self.d.getVar(variable) is None else self.text(variable)
-
-    def optional_words(self, variable: str) -> tuple[str, ...] | None:
-        """The same as a list."""
-        return None if self.d.getVar(variable) is None else self.words(variable)
-
-    def words(self, variable: str) -> tuple[str, ...]:
-        try:
-            return split_words(self.text(variable))
-        except SpecError as error:
-            raise SpecError(error.reason, variable, error.value) from None
-
-    def entries(self, variable: str) -> Iterator[tuple[str, str]]:
-        """KEY=VALUE words, then varflags in the order of their names, which hashes don't tell."""
-        for word in self.words(variable):
-            yield parse_key_value(word, variable)
-        reserved = self.text("OCI_RESERVED_VARFLAGS").split()
-        for flag in sorted(self.d.getVarFlags(variable) or ()):
-            if flag not in reserved:
-                yield flag, self.d.getVarFlag(variable, flag)
-
-    def number(self, variable: str) -> int | None:
-        return _number(self.text(variable), variable)
-
-    def switch(self, variable: str) -> bool:
-        try:
-            return bool(bb.utils.to_boolean(self.text(variable), False))
-        except ValueError:
-            text = self.text(variable)
-            raise SpecError("must be 1, yes or true, or 0, no or false", variable, text) from None
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """What the task writes into IMGDEPLOYDIR.
-
-    Attributes:
-        directory: IMGDEPLOYDIR.
-        base_name: IMAGE_BASENAME, with which the names of all images of the recipe start.
-        image_name: IMAGE_NAME.
-        link_name: The name that stays the same from build to build, of which others are made.
-        archives: Which archives are wanted: oci, oci-dir.
-        keeps_layout: Whether the layout stays when conversions of it are done.
-        suffix: "-dbg" in the task for the root filesystem of debug files.
-    """
-
-    directory: Path
-    base_name: str
-    image_name: str
-    link_name: str
-    archives: tuple[str, ...]
-    keeps_layout: bool
-    suffix: str
-
-    @classmethod
-    def of(cls, d: Datastore, suffix: str = "") -> Outputs:
-        """The outputs that the variables describe."""
-        read = _Reader(d)
-        base_name = read.text("IMAGE_BASENAME")
-        tag = re.sub("[:/]", "_", read.text("OCI_IMAGE_TAG"))
-        task = "do_image_debugfs_oci" if suffix else "do_image_oci"
-        return cls(
-            directory=Path(read.text("IMGDEPLOYDIR")),
-            base_name=base_name,
-            image_name=read.text("IMAGE_NAME"),
-            link_name=f"{base_name}{suffix}-{tag}-oci",
-            archives=_wanted_archives(read.text("OCI_IMAGE_TAR_OUTPUT")),
-            keeps_layout="oci" in (d.getVarFlag(task, "subimages") or "").split(),
-            suffix=suffix,
-        )
-
-    @property
-    def layout(self) -> str:
-        """The name of the layout directory."""
-        return f"{self.image_name}.oci"
-
-    @property
-    def layer_lock(self) -> str:
-        """The name of the lock file with what is new in it."""
-        return f"{self.image_name}.oci-layers.lock"
-
-    def spec(self) -> Output:
-        """The outputs as the engine makes them."""
-        # IMAGE_NAME holds the time of the build, which must not get into an archive.
-        prefixes = {"oci": "", "oci-dir": self.link_name}
-        return Output(
-            layout=str(self.directory / self.layout),
-            archives=tuple(
-                Archive(str(self.directory / f"{self.image_name}-{kind}.tar"), prefixes[kind]) for kind in self.archives
-            ),
-        )
-
-    def link(self) -> None:
-        """Makes the links under the names that recipes and scripts know from image-oci.bbclass."""
-        links = {
-            f"{self.link_name.removesuffix('oci')}{kind}.tar": f"{self.image_name}-{kind}.tar" for kind in self.archives
-        }
-        if self.keeps_layout:
-            links |= {f"{self.image_name}-oci": self.layout, self.link_name: self.layout}
-        for name, target in links.items():
-            if name != target:
-                (self.directory / name).symlink_to(target)
-
-    def remove_stale(self) -> None:
-        """Removes what an earlier or a failed run of this task left, under any IMAGE_NAME.
-
-        Only do_rootfs empties IMGDEPLOYDIR, and everything in it is deployed.
-        """
-        for path in sorted(self.directory.iterdir()):
-            if self._is_stale(os.readlink(path) if path.is_symlink() else path.name):
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink()
-
-    def _is_stale(self, name: str) -> bool:
-        names = "|".join(map(re.escape, (self.image_name, self.base_name)))
-        endings = r"\.oci(?:\..+)?|\.oci-layers\.lock|-oci(?:(?:-dir)?\.tar)?"
-        match = re.fullmatch(rf"\.?((?:{names}).*?)(?:{endings})(?:\.partial)?", name)
-        if match is None:
-            return False
-        # The other of the two tasks may be running at the same time.
-        return match[1] == self.image_name or match[1].endswith("-dbg") == bool(self.suffix)
-
-
-def _wanted_archives(text: str) -> tuple[str, ...]:
-    words = text.lower().split()
-    if text.lower() in _FALSE_WORDS:
-        return ()
-    kinds = {"oci": "oci", "dir": "oci-dir"}
-    return tuple(kinds[kind] for kind in kinds if kind in words or not kinds.keys() >= set(words))
+def _sentence(error: SpecError) -> str:
+    return f"{_VARIABLES.get(error.field, error.field)}: {error.detail}"
 
 
 def image_spec(d: Datastore, outputs: Outputs) -> ImageSpec:
@@ -288,7 +147,7 @@ def image_spec(d: Datastore, outputs: Outputs) -> ImageSpec:
     Raises:
         SpecError: A value is wrong; `field` is a field of the specification, or a variable.
     """
-    read = _Reader(d)
+    read = Reader(d)
     name, tag = _reference(read)
     created = _created(read)
     labels = (_automatic_labels(read, created) if read.switch("OCI_IMAGE_AUTO_LABELS") else {}) | {
@@ -326,18 +185,18 @@ def image_spec(d: Datastore, outputs: Outputs) -> ImageSpec:
     )
 
 
-def _entrypoint(read: _Reader) -> tuple[str, ...] | None:
+def _entrypoint(read: Reader) -> tuple[str, ...] | None:
     """The words; None for the default on top of a base image. Somebody who writes an empty value clears the base's."""
     words = read.words("OCI_IMAGE_ENTRYPOINT")
     return words if words or read.d.getVar("OCI_IMAGE_ENTRYPOINT", False) == "" else None
 
 
-def _command(read: _Reader) -> tuple[str, ...] | None:
+def _command(read: Reader) -> tuple[str, ...] | None:
     command = read.optional_words("OCI_IMAGE_CMD")
     return command if command is not None else read.words("OCI_IMAGE_ENTRYPOINT_ARGS") or None
 
 
-def _base(read: _Reader) -> Base | None:
+def _base(read: Reader) -> Base | None:
     image, tag, mode = map(read.text, ("OCI_BASE_IMAGE", "OCI_BASE_IMAGE_TAG", "OCI_BASE_MODE"))
     deployed = read.text("DEPLOY_DIR_IMAGE")
     if not image:
@@ -349,7 +208,7 @@ def _base(read: _Reader) -> Base | None:
     return Base(os.path.join(deployed, link), mode=mode)
 
 
-def _reference(read: _Reader) -> tuple[str, str]:
+def _reference(read: Reader) -> tuple[str, str]:
     tag = read.text("OCI_IMAGE_TAG")
     if ":" not in tag:
         return check_name(read.text("OCI_IMAGE_NAME")), check_tag(tag)
@@ -359,13 +218,7 @@ def _reference(read: _Reader) -> tuple[str, str]:
         raise SpecError(error.reason, "OCI_IMAGE_TAG", error.value) from None
 
 
-def _number(text: str, variable: str) -> int | None:
-    if text and re.fullmatch("[0-9]+", text) is None:
-        raise SpecError("must be a whole number", variable, text)
-    return int(text) if text else None
-
-
-def _layers(read: _Reader, outputs: Outputs) -> Layers:
+def _layers(read: Reader, outputs: Outputs) -> Layers:
     mode = read.text("OCI_LAYER_MODE")
     packages = read.text("OCI_LAYER_PACKAGES")
     if mode == "auto":
@@ -375,13 +228,11 @@ def _layers(read: _Reader, outputs: Outputs) -> Layers:
         most = read.number("OCI_LAYER_MAX")
         return Layers(mode, max=64 if most is None else most, lock=lock, lock_output=new_lock, packages=packages)
     rules = parse_layer_rules(read.words("OCI_LAYERS"))
-    if mode == "single" and rules:
-        bb.note('OCI_LAYERS is set, and has no meaning as long as OCI_LAYER_MODE is "single"')
-        rules = ()
-    return Layers(mode, rules=rules, packages=packages)
+    # They are checked all the same.
+    return Layers(mode, rules=() if mode == "single" else rules, packages=packages)
 
 
-def _cache(read: _Reader) -> Cache | None:
+def _cache(read: Reader) -> Cache | None:
     directory = read.text("OCI_CACHE_DIR")
     if not directory:
         return None
@@ -391,22 +242,22 @@ def _cache(read: _Reader) -> Cache | None:
     return Cache(directory, parse_size(read.text("OCI_CACHE_LIMIT"), "OCI_CACHE_LIMIT"))
 
 
-def _author(read: _Reader) -> str | None:
+def _author(read: Reader) -> str | None:
     email = read.text("OCI_IMAGE_AUTHOR_EMAIL")
     parts = (read.text("OCI_IMAGE_AUTHOR"), f"<{email}>" if email else "")
     return " ".join(filter(None, parts)) or None
 
 
-def _created(read: _Reader) -> int | None:
+def _created(read: Reader) -> int | None:
     """The one time of the image: that of the root filesystem's files, else the task's."""
     for variable in ("REPRODUCIBLE_TIMESTAMP_ROOTFS", "SOURCE_DATE_EPOCH"):
         seconds = read.number(variable)
         if seconds is not None:
             return seconds
-    return _number(os.environ.get("SOURCE_DATE_EPOCH", ""), "SOURCE_DATE_EPOCH")
+    return number_in(os.environ.get("SOURCE_DATE_EPOCH", ""), "SOURCE_DATE_EPOCH")
 
 
-def _automatic_labels(read: _Reader, created: int | None) -> dict[str, str]:
+def _automatic_labels(read: Reader, created: int | None) -> dict[str, str]:
     """Labels that say where the image comes from, under the names of image-oci.bbclass."""
     date = read.text("OCI_IMAGE_BUILD_DATE")
     if date != "none":
@@ -461,7 +312,7 @@ def _build(d: Datastore, spec: ImageSpec) -> BuildResult:
         return build_in(python, spec, log=bb.note)
 
 
-def _budget(read: _Reader) -> int | None:
+def _budget(read: Reader) -> int | None:
     text = read.text("OCI_UPDATE_BUDGET")
     if not text:
         return None
@@ -470,7 +321,7 @@ def _budget(read: _Reader) -> int | None:
     return parse_size(text, "OCI_UPDATE_BUDGET")
 
 
-def _check_update(read: _Reader, spec: ImageSpec, budget: int | None) -> None:
+def _check_update(read: Reader, spec: ImageSpec, budget: int | None) -> None:
     """Tells what the update from the last release costs, and stops where that is too much."""
     last = read.text("OCI_UPDATE_FROM")
     if not last:

@@ -59,7 +59,7 @@ def test_failing_task_fails_the_command(open_directory: Path) -> None:
     )
 
     assert done.returncode == 1
-    assert "ERROR: OCI_IMAGE_PORTS: " in done.stderr
+    assert "ERROR: app was skipped: OCI_IMAGE_PORTS: " in done.stderr
     assert not (open_directory / "out").exists()
 
 

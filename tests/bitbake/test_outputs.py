@@ -139,7 +139,7 @@ def test_conversion_alone_keeps_nothing_else(kit: Kit, order: str, suffix: str) 
     ],
 )
 def test_tar_output(kit: Kit, value: str, archives: tuple[str, ...]) -> None:
-    from image_oci_rs.bitbake import Outputs
+    from image_oci_rs.outputs import Outputs
 
     build = kit.build_directory(SMALL_IMAGE + f'OCI_IMAGE_TAR_OUTPUT = "{value}"\n')
     assert Outputs.of(build.parse()).archives == archives

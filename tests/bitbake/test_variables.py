@@ -13,7 +13,8 @@ import pytest
 from bitbake_harness.build_directory import BuildDirectory
 from image_recipe import layout_json
 
-from image_oci_rs.bitbake import Outputs, build_image, image_spec
+from image_oci_rs.bitbake import build_image, image_spec
+from image_oci_rs.outputs import Outputs
 
 SmallImage = Callable[..., BuildDirectory]
 
@@ -339,7 +340,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("line", "variable", "word", "right"), MISTAKES, ids=[mistake[0] for mistake in MISTAKES])
-def test_mistake_stops_the_task(
+def test_mistake_is_said_when_the_recipe_is_parsed_and_stops_the_task(
     small_image: SmallImage,
     caplog: pytest.LogCaptureFixture,
     line: str,
@@ -352,13 +353,15 @@ def test_mistake_stops_the_task(
         build_image(d)
 
     (message,) = caplog.messages
+    assert message == d.getVar("__SKIPPED")
     assert message.startswith(variable), message
     assert word in message
     assert right in message
 
 
 def test_mistake_is_in_the_log_and_leaves_nothing(small_image: SmallImage) -> None:
-    build = small_image('OCI_IMAGE_LABELS = "a=1 b"')
+    # Made by a function that runs after the class's own, so that only the task can see it.
+    build = small_image("python () {", "    d.setVar('OCI_IMAGE_LABELS', 'a=1 b')", "}")
     outcome = build.run()
 
     assert not outcome.succeeded

@@ -15,8 +15,8 @@ from image_oci_rs import Progress
 
 PACKAGE = Path(image_oci_rs.__file__).parent
 MODULES = sorted(PACKAGE.glob("*.py"))
-# What BitBake brings along; only bitbake.py imports it.
-NOT_OURS = {"bitbake.py": {"bb", "oe"}}
+# What BitBake brings along.
+NOT_OURS = {"bitbake.py": {"bb"}, "datastore.py": {"bb"}}
 
 
 def imported(tree: ast.Module) -> set[str]:

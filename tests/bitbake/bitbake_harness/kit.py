@@ -122,6 +122,7 @@ class Kit:
         shutil.copytree(REPOSITORY / "tests/bitbake/meta", meta)
         shutil.copytree(REPOSITORY / "classes", layer / "classes")
         ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(REPOSITORY / "python", layer / "python", ignore=ignored)
         shutil.copytree(_location("image_oci_rs"), self.package, ignore=ignored)
         native_python = self.native_packages / NATIVE_RECIPE / "usr/bin/python3-native/nativepython3"
         native_python.parent.mkdir(parents=True)

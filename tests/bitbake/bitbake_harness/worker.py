@@ -35,6 +35,9 @@ def main() -> int:
     logger = logging.getLogger("BitBake")
     logger.addHandler(handler)
     d = parse(Path(top), Path(recipe))
+    if d.getVar("__SKIPPED"):
+        print(f"ERROR: {d.getVar('PN')} was skipped: {d.getVar('__SKIPPED')}")
+        return 1
     # What a task logs goes into its log file, and to the user interface as events.
     logger.removeHandler(handler)
     logger.addHandler(bb.event.LogHandler())

@@ -1,0 +1,115 @@
+"""What a BitBake task leaves in its directory: names, links, and what an earlier run left."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from .datastore import Datastore, Reader
+from .spec import Archive, Output
+
+_FALSE_WORDS = ("", "0", "n", "no", "false")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the task writes into IMGDEPLOYDIR.
+
+    Attributes:
+        directory: IMGDEPLOYDIR.
+        base_name: IMAGE_BASENAME, with which the names of all images of the recipe start.
+        image_name: IMAGE_NAME.
+        link_name: The name that stays the same from build to build, of which others are made.
+        archives: Which archives are wanted: oci, oci-dir.
+        keeps_layout: Whether the layout stays when conversions of it are done.
+        suffix: "-dbg" in the task for the root filesystem of debug files.
+    """
+
+    directory: Path
+    base_name: str
+    image_name: str
+    link_name: str
+    archives: tuple[str, ...]
+    keeps_layout: bool
+    suffix: str
+
+    @classmethod
+    def of(cls, d: Datastore, suffix: str = "") -> Outputs:
+        """The outputs that the variables describe."""
+        read = Reader(d)
+        base_name = read.text("IMAGE_BASENAME")
+        tag = re.sub("[:/]", "_", read.text("OCI_IMAGE_TAG"))
+        task = "do_image_debugfs_oci" if suffix else "do_image_oci"
+        return cls(
+            directory=Path(read.text("IMGDEPLOYDIR")),
+            base_name=base_name,
+            image_name=read.text("IMAGE_NAME"),
+            link_name=f"{base_name}{suffix}-{tag}-oci",
+            archives=_wanted_archives(read.text("OCI_IMAGE_TAR_OUTPUT")),
+            keeps_layout="oci" in (d.getVarFlag(task, "subimages") or "").split(),
+            suffix=suffix,
+        )
+
+    @property
+    def layout(self) -> str:
+        """The name of the layout directory."""
+        return f"{self.image_name}.oci"
+
+    @property
+    def layer_lock(self) -> str:
+        """The name of the lock file with what is new in it."""
+        return f"{self.image_name}.oci-layers.lock"
+
+    def spec(self) -> Output:
+        """The outputs as the engine makes them."""
+        # IMAGE_NAME holds the time of the build, which must not get into an archive.
+        prefixes = {"oci": "", "oci-dir": self.link_name}
+        return Output(
+            layout=str(self.directory / self.layout),
+            archives=tuple(
+                Archive(str(self.directory / f"{self.image_name}-{kind}.tar"), prefixes[kind]) for kind in self.archives
+            ),
+        )
+
+    def link(self) -> None:
+        """Makes the links under the names that recipes and scripts know from image-oci.bbclass."""
+        links = {
+            f"{self.link_name.removesuffix('oci')}{kind}.tar": f"{self.image_name}-{kind}.tar" for kind in self.archives
+        }
+        if self.keeps_layout:
+            links |= {f"{self.image_name}-oci": self.layout, self.link_name: self.layout}
+        for name, target in links.items():
+            if name != target:
+                (self.directory / name).symlink_to(target)
+
+    def remove_stale(self) -> None:
+        """Removes what an earlier or a failed run of this task left, under any IMAGE_NAME.
+
+        Only do_rootfs empties IMGDEPLOYDIR, and everything in it is deployed.
+        """
+        for path in sorted(self.directory.iterdir()):
+            if self._is_stale(os.readlink(path) if path.is_symlink() else path.name):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+
+    def _is_stale(self, name: str) -> bool:
+        names = "|".join(map(re.escape, (self.image_name, self.base_name)))
+        endings = r"\.oci(?:\..+)?|\.oci-layers\.lock|-oci(?:(?:-dir)?\.tar)?"
+        match = re.fullmatch(rf"\.?((?:{names}).*?)(?:{endings})(?:\.partial)?", name)
+        if match is None:
+            return False
+        # The other of the two tasks may be running at the same time.
+        return match[1] == self.image_name or match[1].endswith("-dbg") == bool(self.suffix)
+
+
+def _wanted_archives(text: str) -> tuple[str, ...]:
+    words = text.lower().split()
+    if text.lower() in _FALSE_WORDS:
+        return ()
+    kinds = {"oci": "oci", "dir": "oci-dir"}
+    return tuple(kinds[kind] for kind in kinds if kind in words or not kinds.keys() >= set(words))

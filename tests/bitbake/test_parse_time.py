@@ -1,0 +1,76 @@
+"""What is said when a recipe is parsed, before anything is built."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from bitbake_harness.build_directory import BuildDirectory
+from bitbake_harness.kit import Kit
+from image_recipe import SMALL_IMAGE
+
+SmallImage = Callable[..., BuildDirectory]
+MISTAKE = 'OCI_IMAGE_PORTS = "80/icmp"\n'
+SENTENCE = "OCI_IMAGE_PORTS: must be PORT, PORT/tcp, PORT/udp or PORT/sctp with a PORT from 1 to 65535 (got '80/icmp')"
+
+
+@pytest.fixture
+def class_alone() -> Iterator[Kit]:
+    """A layer that somebody has copied the class into, and nothing else."""
+    with Kit.make() as kit:
+        shutil.rmtree(kit.layers[1] / "python")
+        yield kit
+
+
+def test_recipe_is_skipped_and_no_task_runs(small_image: SmallImage) -> None:
+    build = small_image(MISTAKE)
+    outcome = build.run()
+
+    assert not outcome.succeeded
+    assert outcome.output == f"ERROR: app was skipped: {SENTENCE}\n"
+    assert not (build.work / "temp").exists()
+
+
+@pytest.mark.parametrize("types", ["oci", "oci.tar.zst", "tar.gz oci.tar"])
+def test_every_way_to_ask_for_the_type(kit: Kit, types: str) -> None:
+    recipe = f'inherit image image-oci-rs\nIMAGE_FSTYPES = "{types}"\n' + MISTAKE
+    assert kit.build_directory(recipe).parse().getVar("__SKIPPED") == SENTENCE
+
+
+@pytest.mark.parametrize("recipe", ['inherit image\nIMAGE_FSTYPES = "tar.gz"\n', "# no image\n"])
+def test_what_makes_no_such_image_is_not_concerned(kit: Kit, recipe: str) -> None:
+    d = kit.build_directory(recipe + MISTAKE, conf='INHERIT += "image-oci-rs"\n').parse()
+    assert d.getVar("__SKIPPED") is None
+
+
+def test_class_alone_leaves_it_to_the_task(class_alone: Kit) -> None:
+    build = class_alone.build_directory(SMALL_IMAGE + MISTAKE)
+    assert build.parse().getVar("__SKIPPED") is None
+    assert f"ERROR: {SENTENCE}" in build.run("do_rootfs", "do_image", "do_image_oci").log("do_image_oci")
+
+
+def test_library_is_part_of_what_was_parsed(small_image: SmallImage, kit: Kit) -> None:
+    layer = kit.layers[1]
+    depends = {Path(name) for name, _ in small_image().parse().getVar("__depends", False)}
+    assert {layer / "python/image_oci_rs/bitbake.py", layer / "python/image_oci_rs/parsing.py"} <= depends
+    # The layer is the source of a recipe.
+    assert not list(layer.rglob("__pycache__"))
+
+
+def test_git_and_the_time_are_left_to_the_task(
+    small_image: SmallImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git = tmp_path / "git"
+    git.write_text(f"#!/bin/sh\necho $@ >> {tmp_path}/asked\n")
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    d = small_image(
+        'OCI_IMAGE_AUTO_LABELS = "1"',
+        'REPRODUCIBLE_TIMESTAMP_ROOTFS = ""',
+        "SOURCE_DATE_EPOCH = \"${@d.setVar('ASKED', '1') or '1'}\"",
+    ).parse()
+    assert d.getVar("__SKIPPED") is None
+    assert d.getVar("ASKED") is None
+    assert not (tmp_path / "asked").exists()
