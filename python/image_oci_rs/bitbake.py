@@ -226,7 +226,9 @@ def _layers(read: Reader, outputs: Outputs) -> Layers:
         # A task does not write beside a recipe: people decide when a new plan gets into version control.
         new_lock = str(outputs.directory / outputs.layer_lock) if lock else None
         most = read.number("OCI_LAYER_MAX")
-        return Layers(mode, max=64 if most is None else most, lock=lock, lock_output=new_lock, packages=packages)
+        return Layers(
+            mode, max=Layers.max if most is None else most, lock=lock, lock_output=new_lock, packages=packages
+        )
     rules = parse_layer_rules(read.words("OCI_LAYERS"))
     # They are checked all the same.
     return Layers(mode, rules=() if mode == "single" else rules, packages=packages)

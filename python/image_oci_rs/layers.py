@@ -19,7 +19,7 @@ _PACKAGES = re.compile(r"auto|dpkg|opkg|apk|none|(?P<kind>pkgdata|manifest):(?P<
 # One plus sign between two names parts them. Two in a row are part of a name, and so is one that no name follows:
 # `libgcc+libstdc++6+g++` is libgcc, libstdc++6 and g++.
 _CONTENT = re.compile(r"(?:[^+,]|\+\+|\+(?![A-Za-z0-9/]))+")
-_MOST_LAYERS = 127  # What docker's overlay drivers take.
+_MOST_LAYERS = 125  # "max depth exceeded" says docker of more.
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Layers(Record):
         mode: `single`: not at all. `multi`: as `rules` say, and one more layer for the rest. `auto`: by recipe, so
             that an update changes few layers, and one more for the rest.
         rules: The layers of the mode `multi`, lowest first.
-        max: The most layers of the mode `auto`, 1 to 127.
+        max: The most layers of the mode `auto`, 1 to 125.
         lock: The file that keeps the layers of the mode `auto` the same from release to release; it need not be
             there yet. A relative path counts from the current directory.
         lock_output: Where it is written when there is something new; None: over `lock`.
@@ -109,7 +109,7 @@ class Layers(Record):
 
     mode: str = "single"
     rules: tuple[LayerRule, ...] = ()
-    max: int = 64
+    max: int = 80
     lock: str | None = None
     lock_output: str | None = None
     packages: str = "auto"

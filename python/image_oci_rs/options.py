@@ -200,7 +200,7 @@ class BuildOptions:
             metavar="NAME:TYPE:CONTENT",
             help="layer of the mode multi; TYPE is packages, directories, files or host, CONTENT is parted by + or ,",
         )
-        add("layers.max", "--layer-max", type=int, metavar="N", help="most layers of the mode auto (default: 64)")
+        add("layers.max", "--layer-max", type=int, metavar="N", help="most layers of the mode auto (default: 80)")
         add(
             "layers.lock",
             "--lock",
@@ -330,7 +330,7 @@ def _layers(options: argparse.Namespace) -> Layers:
     return Layers(
         mode=options.layer_mode or ("multi" if rules else "single"),
         rules=rules,
-        max=64 if options.layer_max is None else options.layer_max,
+        max=Layers.max if options.layer_max is None else options.layer_max,
         lock=options.lock,
         packages=options.packages or "auto",
     )

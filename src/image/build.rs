@@ -20,6 +20,9 @@ use crate::layout::{Blob, LayoutWriter, StagedFile, write_archive};
 use crate::progress::Progress;
 use crate::spec::{MEDIA_TYPE_CONFIG, MEDIA_TYPE_MANIFEST, Reference};
 
+/// More of them docker refuses: "max depth exceeded".
+const MOST_LAYERS: usize = 125;
+
 /// What a build has made.
 #[derive(Clone, Debug, Serialize)]
 pub struct BuildResult {
@@ -100,6 +103,10 @@ pub fn build(spec: &ImageSpec, progress: &Arc<Progress>) -> Result<BuildResult> 
     if let Some(base) = base {
         base.adopt_layers(&outputs.layout, progress)?;
         notes.push(base.note());
+    }
+    let count = layers.len() + base.map_or(0, |base| base.layers().len());
+    if count > MOST_LAYERS {
+        notes.push(format!("{count} layers: docker loads no image of more than {MOST_LAYERS}"));
     }
     let created = epoch.created();
     let layout = &outputs.layout;

@@ -352,7 +352,7 @@ impl Default for LayersRequest {
         Self {
             mode: LayerMode::default(),
             rules: Vec::new(),
-            max: 64,
+            max: 80,
             lock: None,
             lock_output: None,
             packages: "auto".to_owned(),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from commands import copy
+from commands import CommandError, copy
 from daemons import Daemon, Docker
 from images import Image
 from losses import (
@@ -17,7 +18,9 @@ from losses import (
     time_before_1970,
     time_of_root,
 )
-from nasty_image import CONFIG, GREETING, PRINTED, REFERENCE
+from nasty_image import CONFIG, GREETING, PRINTED, REFERENCE, image_spec
+
+from image_oci_rs import LayerRule, Layers, build
 
 pytestmark = [
     pytest.mark.needs_root,
@@ -66,3 +69,23 @@ def test_pull_keeps_every_attribute(image: Image, docker: Docker, registry: Daem
     assert image.digest in docker.docker("pull", remote)
     assert_kept(image.expected, docker.layer_directory(image.diff_id), LOSSES)
     docker.docker("image", "rm", "--force", remote)
+
+
+def test_the_most_layers_that_docker_loads(tmp_path: Path, docker: Docker) -> None:
+    rootfs = tmp_path / "rootfs"
+    rootfs.mkdir()
+    names = [f"f{number}" for number in range(126)]
+    for name in names:
+        (rootfs / name).write_text(name)
+    rules = tuple(LayerRule(name, "files", (f"/{name}",)) for name in names)
+
+    # One more layer is that of the rest, here of the root directory.
+    most = image_spec(rootfs, tmp_path / "most", layers=Layers("multi", rules[:124]))
+    assert [note for note in build(most).notes if "docker" in note] == []
+    docker.docker("load", "--input", tmp_path / "most.tar")
+    docker.docker("image", "rm", "--force", REFERENCE)
+
+    too_many = image_spec(rootfs, tmp_path / "many", layers=Layers("multi", rules[:125]))
+    assert "126 layers: docker loads no image of more than 125" in build(too_many).notes
+    with pytest.raises(CommandError, match="max depth exceeded"):
+        docker.docker("load", "--input", tmp_path / "many.tar")

@@ -49,7 +49,7 @@ def test_the_least(core: FakeCore, tmp_path: Path) -> None:
         "layers": {
             "mode": "single",
             "rules": [],
-            "max": 64,
+            "max": 80,
             "lock": None,
             "lock_output": None,
             "packages": "auto",

@@ -117,7 +117,7 @@ def test_defaults() -> None:
         "layers": {
             "mode": "single",
             "rules": [],
-            "max": 64,
+            "max": 80,
             "lock": None,
             "lock_output": None,
             "packages": "auto",
