@@ -1,0 +1,57 @@
+"""The recipes in recipes-examples, built: what is in their images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oe.checks import documents, entries, validate
+from oe.release import Release, fail
+
+NAMES = ("oci-example-minimal", "oci-example-nonroot", "oci-example-app", "oci-example-layers")
+# Of each layer the files that tell it from the others; of the configuration what the recipe is about.
+LAYERS = {
+    "oci-example-minimal": [{"bin/busybox", "dev/null", "etc/passwd"}],
+    "oci-example-nonroot": [{"bin/busybox", "home/app"}],
+    "oci-example-app": [{"bin/busybox", "dev/null"}, {"usr/sbin/lighttpd", "www/pages/index.html"}],
+    "oci-example-layers": [
+        {"bin/busybox", "dev/null"},
+        {"usr/sbin/lighttpd", "usr/lib/lighttpd/mod_accesslog.so"},
+        {"www/pages/index.html"},
+    ],
+}
+CONFIGURATIONS: dict[str, dict[str, Any]] = {
+    "oci-example-minimal": {"Cmd": ["/bin/sh"]},
+    "oci-example-nonroot": {"User": "1000:1000", "WorkingDir": "/home/app", "Env": ["HOME=/home/app"]},
+    "oci-example-app": {
+        "Entrypoint": ["/usr/sbin/lighttpd", "-D"],
+        "Cmd": ["-f", "/etc/lighttpd/lighttpd.conf"],
+        "ExposedPorts": {"80/tcp": {}},
+        "Volumes": {"/www/pages": {}},
+        "StopSignal": "SIGINT",
+    },
+    "oci-example-layers": {"Entrypoint": ["/usr/sbin/lighttpd", "-D", "-f", "/etc/lighttpd/lighttpd.conf"]},
+}
+# Owners that a build without pseudo's knowledge would lose.
+OWNERS = {b"home/app": (1000, 1000), b"bin/busybox": (0, 0)}
+
+
+def check(release: Release, name: str) -> str:
+    """Compares an image with what its recipe says."""
+    digest = validate(release, name)
+    manifest, config = documents(release, name)
+    layers = [entries(release, name, layer) for layer in manifest["layers"]]
+    for number, files in enumerate(LAYERS[name]):
+        for file in files:
+            inside = [index for index, layer in enumerate(layers) if file.encode() in layer]
+            if inside != [number]:
+                fail(f"{name}: {file} is in the layers {inside}, not in {number} alone")
+    for key, value in CONFIGURATIONS[name].items():
+        if config["config"].get(key) != value:
+            fail(f"{name}: {key} is {config['config'].get(key)}, not {value}")
+    for layer in layers:
+        for path, record in layer.items():
+            if (record.uid, record.gid) != OWNERS.get(path, (record.uid, record.gid)):
+                fail(f"{name}: {path!r} belongs to {record.uid}:{record.gid}")
+    if name == "oci-example-app" and manifest["layers"][:1] != documents(release, "oci-example-minimal")[0]["layers"]:
+        fail(f"{name} is not built upon the layer of oci-example-minimal")
+    return f"{digest}, layers: {len(layers)}"

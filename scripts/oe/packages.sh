@@ -1,0 +1,51 @@
+#!/bin/sh
+# Usage: packages.sh PACKAGE...
+# Puts into the current directory what stands for these packages, as root or under pseudo.
+set -e
+
+for package in "$@"; do
+    case $package in
+        base-files)
+            mkdir -p dev etc home tmp var/volatile/log
+            ln -s volatile/log var/log
+            chmod 1777 tmp
+            mknod dev/null c 1 3
+            chmod 666 dev/null
+            echo '127.0.0.1 localhost' >etc/hosts
+            ;;
+        base-passwd)
+            mkdir -p etc
+            echo 'root:x:0:0:root:/:/bin/sh' >etc/passwd
+            echo 'root:x:0:' >etc/group
+            ;;
+        busybox)
+            mkdir -p bin
+            cp "$(command -v busybox)" bin/busybox
+            chmod 4755 bin/busybox
+            ln -s busybox bin/sh
+            ;;
+        lighttpd)
+            mkdir -p etc/lighttpd usr/sbin www/pages
+            ln -s /var/log www/logs
+            echo 'server.document-root = "/www/pages"' >etc/lighttpd/lighttpd.conf
+            printf '#!/bin/sh\necho serving "$@"\n' >usr/sbin/lighttpd
+            chmod 755 usr/sbin/lighttpd
+            echo '<p>It works.</p>' >www/pages/index.html
+            ;;
+        lighttpd-module-accesslog)
+            mkdir -p usr/lib/lighttpd
+            echo 'a module' >usr/lib/lighttpd/mod_accesslog.so
+            ;;
+        a-user) # What extrausers.bbclass makes of oci-example-nonroot's line.
+            echo 'app:x:1000:1000::/home/app:/bin/sh' >>etc/passwd
+            echo 'app:x:1000:' >>etc/group
+            mkdir home/app
+            chown 1000:1000 home/app
+            chmod 700 home/app
+            ;;
+        *)
+            echo "no package $package" >&2
+            exit 1
+            ;;
+    esac
+done

@@ -1,0 +1,118 @@
+"""A checkout of OE-core, a build directory for it, and what bitbake leaves there."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from oe.host import Host, become, give_away
+
+NATIVE = "python3-image-oci-rs-native"
+IMAGE = "every-attribute"
+
+
+def say(what: str, result: str) -> None:
+    """Prints a check and what it found."""
+    print(f"{what}: {result}", flush=True)
+
+
+def fail(text: str) -> NoReturn:
+    """Ends the script."""
+    sys.exit(f"error: {text}")
+
+
+@dataclass(frozen=True)
+class Release:
+    """A checkout of OE-core and a build directory for it."""
+
+    host: Host
+    checkout: Path
+    build: Path
+    series: str
+    verbose: bool
+
+    @classmethod
+    def lay_out(cls, host: Host, checkout: Path, verbose: bool) -> Release:
+        """Writes the configuration."""
+        core = checkout / "openembedded-core/meta"
+        found = re.findall(r'^LAYERSERIES_CORENAMES = "(.*)"$', (core / "conf/layer.conf").read_text(), re.MULTILINE)
+        series = found[0].split()[-1]
+        build = host.directory.parent / series
+        (build / "conf").mkdir(parents=True, exist_ok=True)
+        (libraries,) = Path("/usr/lib").glob("*/pseudo")
+        layer = host.directory / "image-oci-rs"
+        (build / "conf/local.conf").write_text(
+            f'OE_HOST = "{host.directory}"\nOE_PSEUDO = "{libraries}"\nOE_RUST = "{host.rust}"\n'
+            # Later releases refuse to be told.
+            + ('TCLIBCAPPEND = ""\n' if series == "scarthgap" else "")
+            + f"require {layer}/scripts/oe/host.conf\n"
+        )
+        (build / "conf/bblayers.conf").write_text(
+            f'BBPATH = "${{TOPDIR}}"\nBBFILES = ""\nBBLAYERS = "{core} {layer} {layer}/scripts/oe/meta-host"\n'
+        )
+        shutil.rmtree(build / "tmp", ignore_errors=True)
+        shutil.rmtree(build / "sstate-cache", ignore_errors=True)
+        give_away(build)
+        return cls(host, checkout, build, series, verbose)
+
+    @property
+    def title(self) -> str:
+        """The release, and the versions of both."""
+        version = re.findall(r'__version__ = "(.*)"', (self.checkout / "bitbake/lib/bb/__init__.py").read_text())[0]
+        return f"{self.series}, BitBake {version}"
+
+    def bitbake(self, what: str, *arguments: str) -> None:
+        """Runs bitbake, which must succeed without a warning."""
+        started = time.monotonic()
+        command: list[str | Path] = [*become(), self.checkout / "bitbake/bin/bitbake", *arguments]
+        done = subprocess.run(
+            command, cwd=self.build, env=self.environment, text=True, errors="replace",
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        if self.verbose or done.returncode:
+            print(done.stdout)
+        if done.returncode:
+            fail(f"bitbake {' '.join(arguments)} failed")
+        for line in re.findall("^(?:WARNING|ERROR): .*", done.stdout, re.MULTILINE):
+            print(line)
+        (tasks,) = re.findall("Tasks Summary: Attempted (.*) and all succeeded", done.stdout) or ["no tasks"]
+        say(what, f"{tasks}; {time.monotonic() - started:.0f} s")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Nothing of this process's own."""
+        layers = [self.checkout / "openembedded-core/scripts", self.checkout / "bitbake/bin"]
+        places = [*layers, self.host.directory / "bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+        return {
+            "PATH": ":".join(map(str, places)),
+            "HOME": str(self.build),
+            "LANG": "en_US.UTF-8",
+            "LOCPATH": str(self.host.directory / "locale"),
+            "BB_ENV_PASSTHROUGH_ADDITIONS": "LOCPATH",
+        }
+
+    @property
+    def deployed(self) -> Path:
+        """DEPLOY_DIR_IMAGE."""
+        return self.build / "tmp/deploy/images/qemux86-64"
+
+    @property
+    def staged(self) -> Path:
+        """The site-packages of the native recipe in shared state's sysroot."""
+        (found,) = self.build.glob(f"tmp/sysroots-components/*/{NATIVE}/usr/lib/python3*/site-packages")
+        return found
+
+    def layout(self, image: str = IMAGE) -> Path:
+        """The layout that an image recipe has deployed."""
+        return self.deployed / f"{image}-latest-oci"
+
+    def log(self, task: str) -> str:
+        """The log of a task of the image."""
+        (found,) = self.build.glob(f"tmp/work/*/{IMAGE}/*/temp/log.{task}")
+        return found.read_text()
