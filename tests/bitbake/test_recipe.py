@@ -30,9 +30,13 @@ def layer() -> Any:
     return bb.parse.handle(str(REPOSITORY / "conf/layer.conf"), d, True)
 
 
+def recipe_files() -> list[Path]:
+    return sorted({Path(name) for pattern in layer().getVar("BBFILES").split() for name in glob(pattern)})
+
+
 def recipe_file() -> Path:
-    (found,) = {name for pattern in layer().getVar("BBFILES").split() for name in glob(pattern)}
-    return Path(found)
+    (found,) = (file for file in recipe_files() if file.name.startswith("python3-"))
+    return found
 
 
 def recipe(kit: Kit, conf: str = "") -> Any:
@@ -50,9 +54,15 @@ def test_the_layer() -> None:
     name = "image-oci-rs"
     assert d.getVar("BBPATH") == f":{REPOSITORY}"
     assert d.getVar("BBFILE_COLLECTIONS").split() == [name]
-    assert re.match(d.getVar(f"BBFILE_PATTERN_{name}"), str(recipe_file()))
+    assert all(re.match(d.getVar(f"BBFILE_PATTERN_{name}"), str(file)) for file in recipe_files())
     assert d.getVar(f"LAYERDEPENDS_{name}") == "core"
     assert d.getVar(f"LAYERSERIES_COMPAT_{name}") == "scarthgap whinlatter wrynose blacksail"
+
+
+@pytest.mark.parametrize("file", [file for file in recipe_files() if file != recipe_file()], ids=lambda file: file.stem)
+def test_examples_have_nothing_wrong_and_hide_no_recipe_of_others(kit: Kit, file: Path) -> None:
+    assert parse(kit.build_directory("").top, file).getVar("__SKIPPED") is None
+    assert file.name.startswith("oci-example-")
 
 
 def test_what_yocto_check_layer_wants_to_read() -> None:

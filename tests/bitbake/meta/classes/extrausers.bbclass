@@ -1,0 +1,1 @@
+# Stands for OE-core's, which makes users in the root filesystem.
