@@ -1,9 +1,10 @@
-//! What the compressors alone can do: a file that lies in memory, cut into pieces, compressed by so many threads into
+//! What the compressors alone can do, and the digest: a file that lies in memory, cut into pieces, compressed by so many threads into
 //! nothing. No file is walked, hashed or written, so this is the floor under every build with the same compressor.
 //!
 //! ```text
 //! in_memory defaults                            the default levels and sizes of a piece
 //! in_memory once ALGORITHM LEVEL THREADS FILE   seconds and bytes
+//! in_memory digest FILE                         seconds and bytes of SHA-256, which one thread has to do in order
 //! in_memory curve THREADS FILE                  every level with every size of a piece, on a sample of the file
 //! ```
 
@@ -14,6 +15,7 @@ use std::thread;
 use std::time::Instant;
 
 use image_oci_rs::compress::Compression;
+use image_oci_rs::digest::Digest;
 use libdeflater::{CompressionLvl, Compressor as Deflate};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -37,8 +39,12 @@ fn main() -> ExitCode {
     let done = match words[..] {
         ["defaults"] => defaults(),
         ["once", algorithm, level, threads, file] => once(algorithm, level, threads, file),
+        ["digest", file] => digest(file),
         ["curve", threads, file] => curve(threads, file),
-        _ => Err("usage: in_memory defaults | once ALGORITHM LEVEL THREADS FILE | curve THREADS FILE".into()),
+        _ => {
+            Err("usage: in_memory defaults | once ALGORITHM LEVEL THREADS FILE | digest FILE | curve THREADS FILE"
+                .into())
+        }
     };
     if let Err(error) = done {
         eprintln!("error: {error}");
@@ -63,6 +69,14 @@ fn once(algorithm: &str, level: &str, threads: &str, file: &str) -> Result<()> {
     let pieces: Vec<_> = plain.chunks(compression.member_size()).collect();
     let (seconds, size) = compress(compression, &pieces, threads.parse()?)?;
     println!("{seconds:.4}\t{size}");
+    Ok(())
+}
+
+fn digest(file: &str) -> Result<()> {
+    let plain = std::fs::read(file)?;
+    let started = Instant::now();
+    std::hint::black_box(Digest::of(&plain));
+    println!("{:.4}\t{}", started.elapsed().as_secs_f64(), plain.len());
     Ok(())
 }
 

@@ -17,7 +17,7 @@ AS_ROOT = "As root"
 UNDER_PSEUDO = "Under pseudo, as a build user"
 AGAIN = "Again, with a cache"
 SMALL = "Small files"
-ALONE = "The compressors alone, in memory"
+ALONE = "The compressors and SHA-256 alone, in memory"
 
 # meta-virtualization, classes/image-oci-umoci.inc, IMAGE_CMD:oci, with the configuration of a plain recipe. The class
 # also writes two archives and removes the bundle; neither is counted.
@@ -75,7 +75,10 @@ def all_jobs(workspace: Workspace, reference: Reference) -> list[Job]:
         if threads == 2 and gzip != 6:
             jobs.append(maker.ours("gzip6-2", "gzip", 6, threads))
     for algorithm, level in (("gzip", gzip), ("zstd", zstd)):
-        jobs += [maker.alone(reference, algorithm, level, threads) for threads in (2, 1)]
+        jobs += [maker.alone(f"{algorithm}-{threads}", reference, algorithm, level, threads) for threads in (2, 1)]
+    if gzip != 6:
+        jobs.append(maker.alone("gzip6-1", reference, "gzip", 6, 1))
+    jobs.append(maker.digest(reference))
     jobs += [
         maker.script_of_user("pseudo-umoci", "umoci as in image-oci.bbclass", UMOCI_FLOW),
         maker.script_of_user("pseudo-tar-zstd", "tar --xattrs --acls | zstd -3 -T2", TAR_ZSTD),
@@ -115,12 +118,17 @@ class _Maker:
         command = place.build(place.user_debian, *_options(algorithm, level, 2))
         return self._of_user(key, _label(algorithm, level, 2), command)
 
-    def alone(self, reference: Reference, algorithm: str, level: int, threads: int) -> Job:
+    def alone(self, key: str, reference: Reference, algorithm: str, level: int, threads: int) -> Job:
         place = self._workspace
         command = reference.once(algorithm, level, threads, place.tar)
         name = {"gzip": "libdeflate", "zstd": "libzstd"}[algorithm]
         label = f"{name} -{level}, {_threads(threads)}"
-        return Job(f"alone-{algorithm}-{threads}", ALONE, label, command, place.environment, place.out, clock=True)
+        return Job(f"alone-{key}", ALONE, label, command, place.environment, place.out, clock=True)
+
+    def digest(self, reference: Reference) -> Job:
+        place = self._workspace
+        command = reference.digest(place.tar)
+        return Job("alone-sha256", ALONE, "SHA-256, 1 thread", command, place.environment, place.out, clock=True)
 
     def small(self, files: int, level: int) -> Job:
         place = self._workspace

@@ -1,4 +1,4 @@
-"""The program benches/in_memory.rs: the compressors alone, and their curve of size and time."""
+"""The program benches/in_memory.rs: the compressors and the digest alone, and the curve of size and time."""
 
 from __future__ import annotations
 
@@ -53,6 +53,10 @@ class Reference:
     def once(self, algorithm: str, level: int, threads: int, file: Path) -> list[str]:
         """The command that prints seconds and bytes."""
         return [str(self.program), "once", algorithm, str(level), str(threads), str(file)]
+
+    def digest(self, file: Path) -> list[str]:
+        """The command that prints seconds and bytes of SHA-256."""
+        return [str(self.program), "digest", str(file)]
 
     def curve(self, threads: int, file: Path) -> list[Point]:
         """All levels with all sizes of members."""

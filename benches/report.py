@@ -49,6 +49,7 @@ def write(
         gzip_member=_member(defaults["gzip"].member),
         zstd_member=_member(defaults["zstd"].member),
         goals=_goals(results, defaults["gzip"].level),
+        missed=_missed(results, defaults["gzip"].level),
         results=_results(results),
         gzip_curve=_curve([point for point in points if point.algorithm == "gzip"], defaults["gzip"]),
         zstd_curve=_curve([point for point in points if point.algorithm == "zstd"], defaults["zstd"]),
@@ -63,6 +64,14 @@ def _goals(results: Sequence[Measured], gzip_level: int) -> str:
         for verdict in goals.verdicts(results, gzip_level)
     ]
     return _table(("goal", "bound", "measured", "met"), rows)
+
+
+def _missed(results: Sequence[Measured], gzip_level: int) -> str:
+    rows = [
+        (missed.goal, *(f"{seconds:.2f}" for seconds in (missed.needed, missed.least, missed.measured)))
+        for missed in goals.missed(results, gzip_level)
+    ]
+    return _table(("goal", "asked for", "least", "measured"), rows, right=range(1, 4))
 
 
 def _results(results: Sequence[Measured]) -> str:
