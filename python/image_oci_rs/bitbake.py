@@ -300,8 +300,12 @@ def _build(d: Datastore, spec: ImageSpec) -> BuildResult:
 
     def show(progress: Progress) -> None:
         fraction = progress.fraction
-        # Less than zero draws a bar that says that something is going on.
-        bar.update(-progress.entries if fraction is None else int(100 * fraction))
+        if fraction is None:
+            # Less than zero draws a bar that says that something is going on.
+            bar.update(-progress.entries)
+        else:
+            # What comes after the last file has no number: it is compressed, synced, and written to archives.
+            bar.update(int(100 * fraction), "finishing" if fraction == 1.0 else None)
 
     try:
         return build(spec, show)

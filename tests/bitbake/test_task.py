@@ -53,10 +53,14 @@ def test_log_names_what_was_packed(small_image: SmallImage) -> None:
 def test_progress_goes_to_the_user_interface(small_image: SmallImage) -> None:
     outcome = built(small_image('ROOTFS_COMMAND:append = "; truncate -s 300M big"', 'OCI_IMAGE_TAR_OUTPUT = ""'))
 
-    shown = [event["progress"] for event in outcome.events if event["event"] == "TaskProgress"]
-    percent = [value for value in shown if value >= 0]
+    events = [event for event in outcome.events if event["event"] == "TaskProgress"]
+    shown = [(event["progress"], event["words"]) for event in events if event["progress"] >= 0]
+    percent = [value for value, _ in shown]
     assert percent[0] < percent[-1] == 100
     assert percent == sorted(percent)
+    # The last file is not the end of the work.
+    assert {words for value, words in shown if value == 100} == {"finishing"}
+    assert {words for value, words in shown if value < 100} == {None}
 
 
 def test_python_path_is_left_as_it_was(small_image: SmallImage) -> None:

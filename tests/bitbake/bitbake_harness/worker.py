@@ -82,7 +82,7 @@ def _task(top: Path, recipe: str, task: str, d: Any, pseudo: dict[str, str]) -> 
         def tell(event: Any, _: Any) -> None:
             told = {"task": task, "event": type(event).__name__, "pid": os.getpid()}
             if isinstance(event, bb.build.TaskProgress):
-                told["progress"] = event.progress
+                told |= {"progress": event.progress, "words": event.rate}
             if isinstance(event, logging.LogRecord):
                 told |= {"level": event.levelname, "message": event.getMessage()}
             events.write(json.dumps(told) + "\n")
