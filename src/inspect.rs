@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::layout::LayoutReader;
 use crate::progress::Progress;
 use crate::spec::{
-    ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor, ImageConfiguration, ImageIndex, ImageManifest, MediaType,
+    ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor, ImageConfiguration, ImageManifest, MediaType,
 };
 
 /// The images of a layout.
@@ -90,18 +90,9 @@ impl From<&Descriptor> for BlobSummary {
 pub fn inspect(path: &Path, progress: &Progress) -> Result<Summary> {
     let layout = LayoutReader::open_image(path, progress)?;
     let mut images = Vec::new();
-    // A stack, so that what a nested index lists comes where that index stands.
-    let mut pending: Vec<Descriptor> = layout.index()?.manifests().iter().rev().cloned().collect();
-    while let Some(entry) = pending.pop() {
+    for entry in layout.manifests()? {
         progress.check()?;
-        match entry.media_type() {
-            MediaType::ImageIndex => {
-                let index: ImageIndex = layout.read_document(&entry)?;
-                pending.extend(index.manifests().iter().rev().cloned());
-            }
-            MediaType::ImageManifest => images.extend(inspect_image(&layout, &entry)?),
-            _ => {}
-        }
+        images.extend(inspect_image(&layout, &entry)?);
     }
     Ok(Summary { path: path.display().to_string(), images })
 }

@@ -8,7 +8,7 @@ use crate::layout::{LayoutReader, nameless_file};
 use crate::package::{Packages, Source};
 use crate::progress::Progress;
 use crate::rootfs::XattrPolicy;
-use crate::spec::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest, MediaType};
+use crate::spec::{Descriptor, ImageConfiguration, ImageManifest};
 
 /// An image that was read, all of it, and verified.
 pub struct Unpacked {
@@ -23,18 +23,14 @@ pub struct Unpacked {
 }
 
 impl Unpacked {
-    /// Reads the one image of the layout or archive `path`.
+    /// Reads the one image of the layout, archive or docker-archive `path`.
     ///
     /// # Errors
     /// [`Error::Layout`] when it is broken, or holds another number of images than one; [`Error::Packages`] for a package
     /// database that can't be understood; [`Error::Io`], [`Error::Interrupted`].
     pub fn read(path: &Path, packages: &Source, progress: &Progress) -> Result<Self> {
-        let layout = LayoutReader::open(path, progress)?;
-        let mut images = images(&layout, layout.index()?)?;
-        if images.len() != 1 {
-            return Err(Error::layout(path, format!("it holds {} images, and one is looked into", images.len())));
-        }
-        let entry = images.remove(0);
+        let layout = LayoutReader::open_image(path, progress)?;
+        let entry = layout.only_manifest()?;
         let manifest: ImageManifest = layout.read_document(&entry)?;
         let configuration: ImageConfiguration = layout.read_document(manifest.config())?;
         let directory = std::env::temp_dir();
@@ -46,20 +42,4 @@ impl Unpacked {
         let packages = Packages::read(packages, &entries)?;
         Ok(Self { entry, layers: manifest.layers().clone(), view, packages })
     }
-}
-
-fn images(layout: &LayoutReader, index: ImageIndex) -> Result<Vec<Descriptor>> {
-    let mut images = Vec::new();
-    let mut pending: Vec<Descriptor> = index.manifests().iter().rev().cloned().collect();
-    while let Some(entry) = pending.pop() {
-        match entry.media_type() {
-            MediaType::ImageIndex => {
-                let nested: ImageIndex = layout.read_document(&entry)?;
-                pending.extend(nested.manifests().iter().rev().cloned());
-            }
-            MediaType::ImageManifest => images.push(entry),
-            _ => {}
-        }
-    }
-    Ok(images)
 }

@@ -202,7 +202,8 @@ def _base(read: Reader) -> Base | None:
     if not image:
         return None
     if "/" in image:
-        return Base(image, tag or None, mode)
+        # The default is also what counts where no tag is said; an image that stands alone may have any.
+        return Base(image, tag if tag not in ("", "latest") else None, mode)
     # As another recipe of this class has deployed it; the link has the tag in its name.
     link = f"{image}-{re.sub('[:/]', '_', tag)}-oci"
     return Base(os.path.join(deployed, link), mode=mode)

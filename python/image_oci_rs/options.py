@@ -179,7 +179,12 @@ class BuildOptions:
 
     def _add_layer_options(self) -> None:
         add = self._add
-        add("base.path", "--base", metavar="PATH", help="build upon the image in this layout directory or archive")
+        add(
+            "base.path",
+            "--base",
+            metavar="PATH",
+            help="build upon the image in this layout directory or archive (also docker-archive)",
+        )
         add("base.tag", "--base-tag", metavar="TAG", help="which of several images in it; a full name will do too")
         add(
             "base.mode",

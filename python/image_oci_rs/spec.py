@@ -160,8 +160,9 @@ class Base(Record):
     """The image that another is built upon: its layers go below, its configuration is where the new one begins.
 
     Attributes:
-        path: A layout directory, or an archive of one; a relative path counts from the current directory.
-        tag: Which of several images in it: a tag, or a full name.
+        path: A layout directory, or an archive of one, or a docker-archive; a relative path counts from the current
+            directory.
+        tag: Which image in it: a tag, or a full name. None means the only one for the platform, or of several `latest`.
         mode: What becomes of its files that are not in the root filesystem: with `overlay` they stay, with `exact`
             they go, and the image is the root filesystem.
 

@@ -1,9 +1,11 @@
 //! The image that another is built upon: its layers go below the new ones, its configuration is where the new one begins.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use super::documents::platform;
 use super::request::{BaseMode, BaseRequest, ConfigRequest, ImageSpec};
 use crate::error::{Error, Result};
 use crate::layer::{self, Contents, View, delta};
@@ -11,9 +13,8 @@ use crate::layout::{LayoutReader, LayoutWriter};
 use crate::progress::Progress;
 use crate::rootfs::{Entry, XattrPolicy};
 use crate::spec::{
-    ANNOTATION_BASE_DIGEST, ANNOTATION_BASE_NAME, ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor,
-    ImageConfiguration, ImageIndex, ImageManifest, MEDIA_TYPE_INDEX, MEDIA_TYPE_LAYER, MEDIA_TYPE_LAYER_GZIP,
-    MEDIA_TYPE_LAYER_ZSTD, MEDIA_TYPE_MANIFEST, MediaType,
+    ANNOTATION_BASE_DIGEST, ANNOTATION_BASE_NAME, ANNOTATION_IMAGE_NAME, Descriptor, ImageConfiguration, ImageManifest,
+    MEDIA_TYPE_LAYER, MEDIA_TYPE_LAYER_GZIP, MEDIA_TYPE_LAYER_ZSTD, MediaType,
 };
 
 /// An image to build upon.
@@ -33,8 +34,8 @@ impl Base {
     /// # Errors
     /// [`Error::Layout`] for a layout that is broken or has no such image, [`Error::Spec`] for one of another platform.
     pub fn open(request: &BaseRequest, spec: &ImageSpec, progress: &Progress) -> Result<Self> {
-        let layout = LayoutReader::open(&request.path, progress)?;
-        let entry = choose(&layout, request.tag.as_deref(), spec)?;
+        let layout = LayoutReader::open_image(&request.path, progress)?;
+        let entry = layout.choose(request.tag.as_deref(), &platform(&spec.platform)?)?;
         let manifest: ImageManifest = layout.read_document(&entry)?;
         let configuration: ImageConfiguration = layout.read_document(manifest.config())?;
         let document: Map<String, Value> = layout.read_document(manifest.config())?;
@@ -109,12 +110,30 @@ impl Base {
         self.manifest.layers().iter().map(layer).collect()
     }
 
-    /// What a manifest says of the image below. Source: image-spec v1.1.1, annotations.md.
-    pub fn annotations(&self) -> Vec<(String, String)> {
+    /// What a manifest says of the image below: its name, and the digest of its manifest, which in a docker-archive has
+    /// none. Source: image-spec v1.1.1, annotations.md.
+    pub fn annotations(&self) -> BTreeMap<String, String> {
         let name = self.entry.annotations().as_ref().and_then(|annotations| annotations.get(ANNOTATION_IMAGE_NAME));
-        let digest = (ANNOTATION_BASE_DIGEST.to_owned(), self.entry.digest().to_string());
         let name = name.map(|name| (ANNOTATION_BASE_NAME.to_owned(), name.clone()));
-        [digest].into_iter().chain(name).collect()
+        let digest = (ANNOTATION_BASE_DIGEST.to_owned(), self.entry.digest().to_string());
+        let digest = Some(digest).filter(|_| !self.layout.is_docker_archive());
+        digest.into_iter().chain(name).collect()
+    }
+
+    /// Its variant of the architecture, if it says one.
+    pub fn variant(&self) -> Option<String> {
+        self.document.get("variant").and_then(Value::as_str).filter(|variant| !variant.is_empty()).map(str::to_owned)
+    }
+
+    /// Its history, with as many entries that made a layer as there are layers: it may tell none at all, and the whole
+    /// has to be complete or left out.
+    fn history(&self) -> Vec<Value> {
+        let told = self.document.get("history").and_then(Value::as_array).cloned().unwrap_or_default();
+        let made_layer = |step: &&Value| step.get("empty_layer").and_then(Value::as_bool) != Some(true);
+        match self.manifest.layers().len() {
+            layers if told.iter().filter(made_layer).count() == layers => told,
+            layers => vec![json!({"comment": UNTOLD}); layers],
+        }
     }
 
     /// A line for whoever reads the log.
@@ -164,7 +183,7 @@ impl Base {
             [array(object(&self.document, "rootfs").get("diff_ids")), array(rootfs.get("diff_ids"))].concat();
         rootfs.insert("diff_ids".to_owned(), Value::Array(diff_ids));
         ours.insert("rootfs".to_owned(), Value::Object(rootfs));
-        let history = [array(self.document.get("history")), array(ours.get("history"))].concat();
+        let history = [self.history(), array(ours.get("history"))].concat();
         ours.insert("history".to_owned(), Value::Array(history));
         for key in ["os.version", "os.features", "variant"] {
             if let (false, Some(value)) = (ours.contains_key(key), self.document.get(key)) {
@@ -174,6 +193,9 @@ impl Base {
         ours
     }
 }
+
+/// What stands in the history for a layer of a base that does not tell its own.
+const UNTOLD: &str = "a layer of the base image";
 
 /// The base's variables in their order, each with our value where we have one, and then our others.
 fn merged_environment(mut base: Vec<Value>, ours: Vec<Value>) -> Vec<Value> {
@@ -185,58 +207,4 @@ fn merged_environment(mut base: Vec<Value>, ours: Vec<Value>) -> Vec<Value> {
         }
     }
     base
-}
-
-/// The image that is meant: of several, those for the platform and among them the one with this tag or full name.
-fn choose(layout: &LayoutReader, tag: Option<&str>, spec: &ImageSpec) -> Result<Descriptor> {
-    let mut images = images(layout, layout.index()?)?;
-    if images.len() > 1 {
-        let is_for_us = |entry: &Descriptor| {
-            entry.platform().as_ref().is_none_or(|platform| {
-                platform.architecture().to_string() == spec.platform.architecture
-                    && (platform.variant().is_none() || *platform.variant() == spec.platform.variant)
-            })
-        };
-        images.retain(is_for_us);
-    }
-    let names = |entry: &Descriptor| {
-        let annotations = entry.annotations().clone().unwrap_or_default();
-        [ANNOTATION_REF_NAME, ANNOTATION_IMAGE_NAME].map(|key| annotations.get(key).cloned())
-    };
-    if images.len() > 1 {
-        images.retain(|entry| tag.is_none_or(|tag| names(entry).iter().flatten().any(|name| name == tag)));
-    }
-    match images.len() {
-        1 => Ok(images.remove(0)),
-        0 => Err(Error::layout(layout.path(), format!("it has no image {tag:?} for {}", spec.platform.architecture))),
-        count => {
-            let known: Vec<_> = images.iter().flat_map(names).flatten().collect();
-            let reason =
-                format!("it has {count} images that could be meant, and a tag has to say which: {}", known.join(", "));
-            Err(Error::layout(layout.path(), reason))
-        }
-    }
-}
-
-/// All images of an index, those of nested ones included, which inherit their names.
-fn images(layout: &LayoutReader, index: ImageIndex) -> Result<Vec<Descriptor>> {
-    let mut images = Vec::new();
-    let mut pending: Vec<Descriptor> = index.manifests().iter().rev().cloned().collect();
-    while let Some(entry) = pending.pop() {
-        match entry.media_type().as_ref() {
-            MEDIA_TYPE_INDEX | "application/vnd.docker.distribution.manifest.list.v2+json" => {
-                let nested: ImageIndex = layout.read_document(&entry)?;
-                pending.extend(nested.manifests().iter().rev().map(|inner| {
-                    let mut inner = inner.clone();
-                    if inner.annotations().is_none() {
-                        inner.set_annotations(entry.annotations().clone());
-                    }
-                    inner
-                }));
-            }
-            MEDIA_TYPE_MANIFEST | "application/vnd.docker.distribution.manifest.v2+json" => images.push(entry),
-            _ => {}
-        }
-    }
-    Ok(images)
 }

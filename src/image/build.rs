@@ -112,7 +112,7 @@ pub fn build(spec: &ImageSpec, progress: &Arc<Progress>) -> Result<BuildResult> 
     let layout = &outputs.layout;
     let config = layout.document("config", &documents::configuration(spec, base, &layers, created)?)?;
     let manifest = layout.document("manifest", &documents::manifest(spec, base, &config, &layers)?)?;
-    let index = documents::index(spec, &reference, &manifest)?;
+    let index = documents::index(spec, base, &reference, &manifest)?;
     let docker_manifest = documents::docker_manifest(&reference, base, &config, &layers);
     pool.cache().map(Cache::evict).transpose()?;
     let Published { layout, archives, lock } = outputs.complete(&index, &docker_manifest, lock.as_ref(), progress)?;

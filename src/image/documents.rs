@@ -117,8 +117,8 @@ fn descriptor(new: &NewLayer) -> Descriptor {
 /// The manifest. Source: image-spec v1.1.1, manifest.md.
 pub fn manifest(spec: &ImageSpec, base: Option<&Base>, config: &Blob, layers: &[NewLayer]) -> Result<ImageManifest> {
     let layers = base.map(Base::layers).unwrap_or_default().into_iter().chain(layers.iter().map(descriptor));
-    let mut annotations = spec.annotations.clone();
-    annotations.extend(base.map(Base::annotations).unwrap_or_default());
+    let mut annotations = base.map(Base::annotations).unwrap_or_default();
+    annotations.extend(spec.annotations.clone());
     let mut manifest = ImageManifestBuilder::default()
         .schema_version(2_u32)
         .media_type(MediaType::from(MEDIA_TYPE_MANIFEST))
@@ -132,13 +132,15 @@ pub fn manifest(spec: &ImageSpec, base: Option<&Base>, config: &Blob, layers: &[
 
 /// `index.json` with its one entry: with more, skopeo and podman ask which image is meant.
 /// Source: image-spec v1.1.1, image-index.md and image-layout.md.
-pub fn index(spec: &ImageSpec, reference: &Reference, manifest: &Blob) -> Result<ImageIndex> {
+pub fn index(spec: &ImageSpec, base: Option<&Base>, reference: &Reference, manifest: &Blob) -> Result<ImageIndex> {
     let mut annotations = spec.annotations.clone();
     annotations.insert(ANNOTATION_REF_NAME.to_owned(), reference.tag().to_owned());
     annotations.insert(ANNOTATION_IMAGE_NAME.to_owned(), reference.to_string());
     let mut entry = manifest.descriptor(MEDIA_TYPE_MANIFEST);
     entry.set_annotations(unordered(&annotations));
-    entry.set_platform(Some(platform(&spec.platform)?));
+    let mut platform = platform(&spec.platform)?;
+    platform.set_variant(spec.platform.variant.clone().or_else(|| base?.variant()));
+    entry.set_platform(Some(platform));
     ImageIndexBuilder::default()
         .schema_version(2_u32)
         .media_type(MediaType::from(MEDIA_TYPE_INDEX))
@@ -147,7 +149,8 @@ pub fn index(spec: &ImageSpec, reference: &Reference, manifest: &Blob) -> Result
         .map_err(unbuildable)
 }
 
-fn platform(request: &PlatformRequest) -> Result<Platform> {
+/// What the image runs on, as an index says it.
+pub fn platform(request: &PlatformRequest) -> Result<Platform> {
     let mut platform = PlatformBuilder::default()
         .architecture(architecture(&request.architecture))
         .os(Os::from(request.os.as_str()))

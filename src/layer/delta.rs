@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use super::Contents;
-use super::view::{View, parent_of};
+use super::view::{View, join, name_of, parent_of};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::rootfs::{Content, Entry, Kind};
+use crate::rootfs::{Content, Entry, Kind, parents_of};
 
 /// What becomes of files of the base that are not in the root filesystem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,7 @@ pub fn delta(entries: Vec<Entry>, base: &View, mode: Mode, progress: &Progress) 
         Mode::Overlay => through_links(entries, base)?,
         Mode::Exact => entries,
     };
+    let entries = with_directories_of_the_base(entries, base);
     let mut is_stored = Vec::with_capacity(entries.len());
     for entry in &entries {
         progress.check()?;
@@ -43,27 +44,29 @@ pub fn delta(entries: Vec<Entry>, base: &View, mode: Mode, progress: &Progress) 
 }
 
 /// Where the base has a link to a directory and the root filesystem a directory, as before and after a merge of /usr, what
-/// is in it goes where the link leads.
+/// is in it goes where the link leads; unless the root filesystem has something else than a directory there.
 fn through_links(entries: Vec<Entry>, base: &View) -> Result<Vec<Entry>> {
-    let leads_elsewhere = |entry: &Entry| {
-        let is_link = base.entries.get(&entry.path).is_some_and(|below| matches!(below.kind, Kind::Symlink(_)));
-        let leads_to_directory = || base.entries.get(&base.real(&entry.path)).is_some_and(Entry::is_directory);
-        entry.is_directory() && is_link && leads_to_directory()
-    };
-    let links: BTreeSet<Vec<u8>> =
-        entries.iter().filter(|entry| leads_elsewhere(entry)).map(|entry| entry.path.clone()).collect();
-    if links.is_empty() {
-        return Ok(entries);
-    }
+    let not_directories: BTreeSet<Vec<u8>> =
+        entries.iter().filter(|entry| !entry.is_directory()).map(|entry| entry.path.clone()).collect();
+    // Where directories go that do not stay where they are.
+    let mut moved: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
     let mut placed: BTreeMap<Vec<u8>, Entry> = BTreeMap::new();
-    for entry in entries.into_iter().filter(|entry| !links.contains(&entry.path)) {
+    for entry in entries {
         let parent = parent_of(&entry.path);
-        let mut path = base.real(parent);
-        if path == parent {
-            path.clone_from(&entry.path);
-        } else {
-            let name = &entry.path[if parent.is_empty() { 0 } else { parent.len() + 1 }..];
-            path = if path.is_empty() { name.to_vec() } else { [&path[..], b"/", name].concat() };
+        let path = match moved.get(parent) {
+            Some(place) => join(place, name_of(&entry.path)),
+            None => entry.path.clone(),
+        };
+        if entry.is_directory() && base.entries.get(&path).is_some_and(|below| matches!(below.kind, Kind::Symlink(_))) {
+            let real = base.real(&path);
+            let stays = parents_of(&real).chain([&real[..]]).all(|path| !not_directories.contains(path));
+            if stays && base.entries.get(&real).is_some_and(Entry::is_directory) {
+                moved.insert(entry.path, real);
+                continue;
+            }
+        }
+        if path != entry.path && entry.is_directory() {
+            moved.insert(entry.path.clone(), path.clone());
         }
         let shown = entry.display();
         match placed.get(&path) {
@@ -81,11 +84,25 @@ fn through_links(entries: Vec<Entry>, base: &View) -> Result<Vec<Entry>> {
     Ok(placed.into_values().collect())
 }
 
+/// Directories that nobody described are as the base has them: those that only a path implies, and those that lead to where
+/// a link of the base leads. They are written as parents of what is stored, and must not change there.
+fn with_directories_of_the_base(entries: Vec<Entry>, base: &View) -> Vec<Entry> {
+    let described = |path: &[u8]| base.entries.get(path).filter(|below| below.is_directory());
+    let mut all: BTreeMap<Vec<u8>, Entry> = BTreeMap::new();
+    for entry in entries {
+        for parent in parents_of(&entry.path) {
+            if let (false, Some(below)) = (all.contains_key(parent), described(parent)) {
+                all.insert(parent.to_vec(), below.clone());
+            }
+        }
+        let entry = if entry.implied { described(&entry.path).cloned().unwrap_or(entry) } else { entry };
+        all.insert(entry.path.clone(), entry);
+    }
+    all.into_values().collect()
+}
+
 /// Whether two entries are the same but for their times and for what other names they have.
 pub fn same(one: &Entry, other: &Entry, progress: &Progress) -> Result<bool> {
-    if one.implied && other.is_directory() {
-        return Ok(true);
-    }
     let attributes = |entry: &Entry| (entry.mode, entry.uid, entry.gid);
     // What a link's mode is depends on who made it, and nobody reads it.
     let same_attributes = match (&one.kind, &other.kind) {
@@ -156,10 +173,14 @@ fn store_whole_groups(entries: &[Entry], base: &View, is_stored: &mut [bool]) {
     }
 }
 
-/// What the base has and `entries` have not; not what is in a directory that is gone or is none any more.
+/// What the base has and `entries` have not; not what is in a directory that is gone or is none any more. A socket is as
+/// good as nothing, because no layer can hold one.
 fn whiteouts(entries: &[Entry], base: &View) -> Vec<Vec<u8>> {
-    let find = |path: &[u8]| entries.binary_search_by(|entry| entry.path[..].cmp(path)).ok();
-    let is_directory = |path: &[u8]| path.is_empty() || find(path).is_some_and(|number| entries[number].is_directory());
+    let find = |path: &[u8]| {
+        let number = entries.binary_search_by(|entry| entry.path[..].cmp(path)).ok()?;
+        Some(&entries[number]).filter(|entry| !matches!(entry.kind, Kind::Socket))
+    };
+    let is_directory = |path: &[u8]| path.is_empty() || find(path).is_some_and(Entry::is_directory);
     let was_directory = |path: &[u8]| path.is_empty() || base.entries.get(path).is_some_and(Entry::is_directory);
     let gone = base.entries.keys().filter(|path| !path.is_empty() && find(path).is_none());
     gone.filter(|path| is_directory(parent_of(path)) && was_directory(parent_of(path))).cloned().collect()
@@ -190,10 +211,14 @@ mod tests {
         String::from_utf8_lossy(path).into_owned()
     }
 
+    fn view(words: &str) -> View {
+        let entries = entries(words, 9).into_iter().map(|entry| (entry.path.clone(), entry)).collect();
+        View { entries, layers: BTreeMap::new() }
+    }
+
     /// The stored paths, and the whiteouts with a dash in front.
     fn shown(here: &str, below: &str, mode: Mode) -> Result<String> {
-        let entries_below = entries(below, 9).into_iter().map(|entry| (entry.path.clone(), entry)).collect();
-        let base = View { entries: entries_below, layers: BTreeMap::new() };
+        let base = view(below);
         let contents = delta(entries(here, 0), &base, mode, &Progress::default())?;
         let stored = contents.stored().map(|number| text(&contents.entries[number].path));
         let gone = contents.whiteouts.iter().map(|path| format!("-{}", text(path)));
@@ -235,8 +260,41 @@ mod tests {
     fn a_directory_that_is_a_link_in_the_base_is_written_through() {
         let below = "usr/ usr/lib/ usr/lib/old=1 lib->usr/lib";
         assert_eq!(shown("lib/ lib/new=1 lib/old=1", below, Mode::Overlay).unwrap(), "usr/lib/new");
+        assert_eq!(shown("lib/ lib/d/ lib/d/x=1", below, Mode::Overlay).unwrap(), "usr/lib/d usr/lib/d/x");
         assert_eq!(shown("lib/ lib/new=1", below, Mode::Exact).unwrap(), "lib lib/new -usr");
+        // Where the link leads there will be no directory: writing through it would go round in circles.
+        assert_eq!(shown("lib/ lib/x=1 usr/ usr/lib->../lib", below, Mode::Overlay).unwrap(), "lib lib/x usr/lib");
+        assert_eq!(shown("a/ a/x=1", "a->b b=1", Mode::Overlay).unwrap(), "a a/x");
+        assert_eq!(shown("a/ a/b/ a/b/x=1", "a->c c/ c/b->../d d/", Mode::Overlay).unwrap(), "d/x");
         let error = shown("lib/ lib/x=1 usr/ usr/lib/ usr/lib/x=2", below, Mode::Overlay).unwrap_err().to_string();
         assert!(error.contains("/usr/lib/x"), "{error}");
+    }
+    #[test]
+    fn directories_that_nobody_described_are_as_the_base_has_them() {
+        for (here, below, mode) in [
+            ("srv/ srv/x=1", "srv/", Mode::Overlay),
+            ("srv/ srv/x=1", "srv/", Mode::Exact),
+            ("lib/ lib/x=1", "srv/ lib->srv", Mode::Overlay),
+        ] {
+            let (mut base, mut implied) = (view(below), entries(here, 0));
+            base.entries.get_mut(&b"srv"[..]).unwrap().mode = 0o711;
+            implied.iter_mut().filter(|entry| entry.is_directory()).for_each(|entry| entry.implied = true);
+            let contents = delta(implied, &base, mode, &Progress::default()).unwrap();
+            let parent = contents.find(b"srv").unwrap();
+            assert_eq!(
+                (contents.entries[parent].mode, contents.is_stored[parent]),
+                (0o711, false),
+                "{here} on {below}"
+            );
+            assert!(contents.is_stored[contents.find(b"srv/x").unwrap()]);
+        }
+    }
+
+    #[test]
+    fn a_socket_takes_the_place_of_nothing() {
+        let mut here = entries("s=1 t=1", 0);
+        here[0].kind = Kind::Socket;
+        let contents = delta(here, &view("s=1 t=1"), Mode::Exact, &Progress::default()).unwrap();
+        assert_eq!(contents.whiteouts, [b"s"]);
     }
 }

@@ -205,7 +205,8 @@ fn parts(path: &[u8]) -> Vec<Vec<u8>> {
     path.split(|byte| *byte == b'/').rev().map(<[u8]>::to_vec).collect()
 }
 
-fn name_of(path: &[u8]) -> &[u8] {
+/// The last part of `path`.
+pub fn name_of(path: &[u8]) -> &[u8] {
     path.iter().rposition(|byte| *byte == b'/').map_or(path, |slash| &path[slash + 1..])
 }
 
@@ -214,7 +215,8 @@ pub fn parent_of(path: &[u8]) -> &[u8] {
     parents_of(path).last().unwrap_or_default()
 }
 
-fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
+/// The path of what is called `name` in `directory`.
+pub fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
     if directory.is_empty() { name.to_vec() } else { [directory, b"/", name].concat() }
 }
 

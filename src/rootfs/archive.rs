@@ -58,7 +58,7 @@ pub fn read_layer(
     lower: &BTreeMap<Vec<u8>, Entry>,
     progress: &Progress,
 ) -> Result<BTreeMap<Vec<u8>, Entry>> {
-    Index::new(name, file, source, policy, lower).read(progress)
+    Index { may_be_absolute: true, ..Index::new(name, file, source, policy, lower) }.read(progress)
 }
 
 /// What has several names has its content once.
@@ -105,6 +105,8 @@ struct Index<'a> {
     source: usize,
     policy: &'a XattrPolicy,
     lower: &'a BTreeMap<Vec<u8>, Entry>,
+    /// Whether names may begin with a slash, as in layers that `ko` writes. All that unpacks layers leaves it out.
+    may_be_absolute: bool,
     entries: BTreeMap<Vec<u8>, Entry>,
     inodes: u64,
 }
@@ -117,7 +119,16 @@ impl<'a> Index<'a> {
         policy: &'a XattrPolicy,
         lower: &'a BTreeMap<Vec<u8>, Entry>,
     ) -> Self {
-        Self { archive, file: Arc::new(file), source, policy, lower, entries: BTreeMap::new(), inodes: 0 }
+        Self {
+            archive,
+            file: Arc::new(file),
+            source,
+            policy,
+            lower,
+            may_be_absolute: false,
+            entries: BTreeMap::new(),
+            inodes: 0,
+        }
     }
 
     fn read(mut self, progress: &Progress) -> Result<BTreeMap<Vec<u8>, Entry>> {
@@ -214,7 +225,7 @@ impl<'a> Index<'a> {
     }
 
     fn clean(&self, raw: &[u8]) -> Result<Vec<u8>> {
-        if raw.starts_with(b"/") {
+        if raw.starts_with(b"/") && !self.may_be_absolute {
             return Err(self.member(raw, "its name is absolute; names begin at the root of the archive"));
         }
         let mut parts = Vec::new();

@@ -36,7 +36,7 @@ MEANINGS: list[tuple[str, dict[str, Any]]] = [
     ('OCI_IMAGE_RUNTIME_UID = ""\nOCI_IMAGE_PORTS = ""', {"config.user": "", "config.exposed_ports": []}),
     ('OCI_IMAGE_VOLUMES = ""\nOCI_IMAGE_WORKINGDIR = ""', {"config.volumes": [], "config.working_dir": ""}),
     ('OCI_IMAGE_STOPSIGNAL = ""', {"config.stop_signal": ""}),
-    ('OCI_BASE_IMAGE = "/b"', {"base.path": "/b", "base.tag": "latest", "base.mode": "overlay"}),
+    ('OCI_BASE_IMAGE = "/b"', {"base.path": "/b", "base.tag": None, "base.mode": "overlay"}),
     (
         'OCI_BASE_IMAGE = "lower"\nOCI_BASE_IMAGE_TAG = "a:1"\nDEPLOY_DIR_IMAGE = "/d"\nOCI_BASE_MODE = "exact"',
         {"base.path": "/d/lower-a_1-oci", "base.tag": None, "base.mode": "exact"},

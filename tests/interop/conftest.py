@@ -38,6 +38,19 @@ def docker(scratch: Path, containerd: Containerd) -> Iterator[Docker]:
 
 
 @pytest.fixture(scope="session")
+def overlays(scratch: Path) -> None:
+    """Skips what needs layers that the kernel lays over one another."""
+    if not daemons.can_mount_overlays(scratch / "overlays"):
+        pytest.skip("needs a file system on which an overlay can be mounted")
+
+
+@pytest.fixture(scope="session")
+def docker_with_overlays(scratch: Path, containerd: Containerd, overlays: None) -> Iterator[Docker]:
+    with daemons.dockerd(scratch / "docker-overlay2", containerd, "overlay2") as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="session")
 def registry(scratch: Path) -> Iterator[Daemon]:
     with daemons.registry(scratch / "registry") as daemon:
         yield daemon

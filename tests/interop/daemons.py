@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -80,19 +81,38 @@ class Containerd(Daemon):
 
 
 class Docker(Daemon):
-    """dockerd with whole layers as directories, and without network."""
+    """dockerd without network. Its storage driver is `vfs`, with layers as whole directories, or another one."""
 
     data_root: Path
+    driver: str
 
     def docker(self, *arguments: str | Path) -> str:
         """Runs docker."""
         return run("docker", *arguments, environment={**ENVIRONMENT, "DOCKER_HOST": self.address})
 
-    def layer_directory(self, diff_id: str) -> Path:
-        """Where the lowest layer of an image is unpacked."""
-        algorithm, encoded = diff_id.split(":")
-        cache_id = self.data_root / "image/vfs/layerdb" / algorithm / encoded / "cache-id"
-        return self.data_root / "vfs/dir" / cache_id.read_text()
+    def layer_directory(self, *diff_ids: str) -> Path:
+        """Where the highest of the layers with these diff_ids is unpacked; with `vfs`, over those below it."""
+        algorithm, chain = diff_ids[0].split(":")
+        for diff_id in diff_ids[1:]:
+            # Source: image-spec v1.1.1, config.md, "Layer ChainID".
+            chain = hashlib.sha256(f"{algorithm}:{chain} {diff_id}".encode()).hexdigest()
+        cache_id = (self.data_root / "image" / self.driver / "layerdb" / algorithm / chain / "cache-id").read_text()
+        directory = self.data_root / self.driver
+        return directory / "dir" / cache_id if self.driver == "vfs" else directory / cache_id / "diff"
+
+    @contextmanager
+    def mounted(self, diff_ids: Sequence[str], place: Path) -> Iterator[Path]:
+        """The layers with these diff_ids over one another, at `place` where the driver leaves it to the kernel."""
+        if self.driver == "vfs":
+            yield self.layer_directory(*diff_ids)
+            return
+        highest_first = [self.layer_directory(*diff_ids[:count]) for count in range(len(diff_ids), 0, -1)]
+        place.mkdir()
+        run("mount", "-t", "overlay", "overlay", "-o", f"lowerdir={':'.join(map(str, highest_first))}", place)
+        try:
+            yield place
+        finally:
+            run("umount", place)
 
 
 @contextmanager
@@ -120,7 +140,7 @@ def containerd(directory: Path) -> Iterator[Containerd]:
 
 
 @contextmanager
-def dockerd(directory: Path, containerd: Containerd) -> Iterator[Docker]:
+def dockerd(directory: Path, containerd: Containerd, driver: str = "vfs") -> Iterator[Docker]:
     """A dockerd on that containerd for the time of a `with`."""
     directory.mkdir()
     config = directory / "daemon.json"
@@ -134,7 +154,7 @@ def dockerd(directory: Path, containerd: Containerd) -> Iterator[Docker]:
         "pidfile": directory / "pid",
         "host": address,
         "containerd": containerd.address,
-        "storage-driver": "vfs",
+        "storage-driver": driver,
         "bridge": "none",
         "iptables": "false",
         "ip6tables": "false",
@@ -143,6 +163,7 @@ def dockerd(directory: Path, containerd: Containerd) -> Iterator[Docker]:
     command = ["dockerd", *(f"--{name}={value}" for name, value in options.items())]
     daemon = Docker(command, address, directory / "log")
     daemon.data_root = directory / "data"
+    daemon.driver = driver
     try:
         daemon.wait_until(lambda: daemon.docker("version"))
         yield daemon
@@ -167,6 +188,21 @@ def registry(directory: Path) -> Iterator[Daemon]:
         yield daemon
     finally:
         daemon.stop()
+
+
+def can_mount_overlays(directory: Path) -> bool:
+    """Whether the kernel lays directories below this one over one another, which it does not on every file system."""
+    places = [directory / name for name in ("lower", "upper", "work", "merged")]
+    for place in places:
+        place.mkdir(parents=True)
+    lower, upper, work, merged = places
+    options = f"lowerdir={lower},upperdir={upper},workdir={work}"
+    try:
+        run("mount", "-t", "overlay", "overlay", "-o", options, merged)
+    except CommandError:
+        return False
+    run("umount", merged)
+    return True
 
 
 def _free_port() -> int:

@@ -21,6 +21,7 @@ pub struct ArchivedLayout {
     /// Each file by its name relative to the layout.
     files: BTreeMap<String, LayoutFile>,
     damage: Option<String>,
+    is_docker_archive: bool,
 }
 
 /// What an archive holds, by name.
@@ -46,10 +47,10 @@ impl ArchivedLayout {
                 let files = members.files.into_iter();
                 let files =
                     files.filter_map(|(name, file)| Some((name.strip_prefix(&root)?.to_owned(), file))).collect();
-                Ok(Self { files, damage })
+                Ok(Self { files, damage, is_docker_archive: false })
             }
             Err(_) if docker && damage.is_none() && members.files.contains_key(DOCKER_MANIFEST_FILE) => {
-                Ok(Self { files: docker::layout_of(path, &members, progress)?, damage })
+                Ok(Self { files: docker::layout_of(path, &members, progress)?, damage, is_docker_archive: true })
             }
             Err(reason) => Err(Error::layout(
                 path,
@@ -59,6 +60,11 @@ impl ArchivedLayout {
                 },
             )),
         }
+    }
+
+    /// Whether it is one without a layout.
+    pub fn is_docker_archive(&self) -> bool {
+        self.is_docker_archive
     }
 
     /// What is wrong with the archive, if anything.

@@ -2,6 +2,7 @@
 
 mod archive;
 mod docker;
+mod images;
 #[cfg(test)]
 pub(crate) mod sample;
 
@@ -95,6 +96,11 @@ impl LayoutReader {
     /// The layout directory or archive.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether its index and manifests are made up: a docker-archive has none.
+    pub fn is_docker_archive(&self) -> bool {
+        matches!(&self.store, Store::Archive(archive) if archive.is_docker_archive())
     }
 
     /// What is wrong with the archive around the layout, if there is one and it is broken.

@@ -1,0 +1,224 @@
+//! Which images a layout has, and which one is meant.
+
+use super::LayoutReader;
+use crate::error::{Error, Result};
+use crate::spec::{
+    ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor, ImageIndex, MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST, Platform,
+};
+
+/// The tag that is meant where none is said.
+const USUAL_TAG: &str = "latest";
+
+impl LayoutReader {
+    /// The index entries of all manifests, those of nested indexes included, which inherit the names of theirs.
+    ///
+    /// # Errors
+    /// [`Error::Layout`] for an index that is broken, [`Error::Io`].
+    pub fn manifests(&self) -> Result<Vec<Descriptor>> {
+        let mut found = Vec::new();
+        // A stack, so that what a nested index lists comes where that index stands.
+        let mut pending: Vec<Descriptor> = self.index()?.manifests().iter().rev().cloned().collect();
+        while let Some(entry) = pending.pop() {
+            match entry.media_type().as_ref() {
+                MEDIA_TYPE_INDEX | "application/vnd.docker.distribution.manifest.list.v2+json" => {
+                    let nested: ImageIndex = self.read_document(&entry)?;
+                    pending.extend(nested.manifests().iter().rev().map(|inner| {
+                        let mut inner = inner.clone();
+                        if names(&inner).is_empty() {
+                            inner.set_annotations(entry.annotations().clone());
+                        }
+                        inner
+                    }));
+                }
+                MEDIA_TYPE_MANIFEST | "application/vnd.docker.distribution.manifest.v2+json" => found.push(entry),
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// The manifest of a layout that has one image, under however many names.
+    ///
+    /// # Errors
+    /// [`Error::Layout`] telling what there is when that is not one image; those of [`LayoutReader::manifests`].
+    pub fn only_manifest(&self) -> Result<Descriptor> {
+        let mut all = self.manifests()?;
+        if is_one(&all) {
+            return Ok(all.swap_remove(0));
+        }
+        let there = all.iter().map(shown).collect::<Vec<_>>().join("; ");
+        Err(Error::layout(self.path(), format!("it must have one image, and has {}: {there}", all.len())))
+    }
+
+    /// The manifest with this tag or full name, if there are several for this platform. A single one needs no tag, and one
+    /// without a name has any; of several the one called `latest` is meant where no tag is given.
+    ///
+    /// # Errors
+    /// [`Error::Layout`] telling what there is when none or several could be meant; those of [`LayoutReader::manifests`].
+    pub fn choose(&self, tag: Option<&str>, platform: &Platform) -> Result<Descriptor> {
+        let all = self.manifests()?;
+        let mut possible = all.clone();
+        if let Some(tag) = tag {
+            possible.retain(|entry| is_called(entry, tag) || all.len() == 1 && names(entry).is_empty());
+        }
+        if !is_one(&possible) {
+            possible.retain(|entry| is_for(entry, platform));
+        }
+        if !is_one(&possible) && tag.is_none() {
+            let usual: Vec<_> = possible.iter().filter(|entry| is_called(entry, USUAL_TAG)).cloned().collect();
+            possible = if usual.is_empty() { possible } else { usual };
+        }
+        if is_one(&possible) {
+            return Ok(possible.remove(0));
+        }
+        let wanted = match tag {
+            Some(tag) => format!("called {tag:?} for {}", shown_platform(platform)),
+            None => format!("for {}", shown_platform(platform)),
+        };
+        let there = all.iter().map(shown).collect::<Vec<_>>().join("; ");
+        Err(Error::layout(
+            self.path(),
+            match (possible.len(), all.len()) {
+                (_, 0) => "it has no image".to_owned(),
+                (0, _) => format!("it has no image {wanted}; it has {there}"),
+                (count, _) => format!("it has {count} images {wanted}: {there}"),
+            },
+        ))
+    }
+}
+
+/// Whether all of `entries` are the same image under several names.
+fn is_one(entries: &[Descriptor]) -> bool {
+    entries.first().is_some_and(|first| entries.iter().all(|entry| entry.digest() == first.digest()))
+}
+
+fn is_called(entry: &Descriptor, name: &str) -> bool {
+    names(entry).iter().any(|known| known == name)
+}
+
+fn names(entry: &Descriptor) -> Vec<String> {
+    let annotations = entry.annotations().as_ref();
+    let named = |key| annotations.and_then(|annotations| annotations.get(key)).cloned();
+    [ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME].into_iter().filter_map(named).collect()
+}
+
+/// Whoever says nothing of a platform, or of its variant, does not mind which.
+fn is_for(entry: &Descriptor, platform: &Platform) -> bool {
+    entry.platform().as_ref().is_none_or(|own| {
+        let variants = [own.variant(), platform.variant()].map(|variant| variant.as_deref().unwrap_or_default());
+        let variants_agree = variants.contains(&"") || variants[0] == variants[1];
+        (own.os(), own.architecture()) == (platform.os(), platform.architecture()) && variants_agree
+    })
+}
+
+fn shown(entry: &Descriptor) -> String {
+    let name = names(entry).into_iter().next().unwrap_or_else(|| entry.digest().to_string());
+    match entry.platform() {
+        Some(platform) => format!("{name} for {}", shown_platform(platform)),
+        None => name,
+    }
+}
+
+fn shown_platform(platform: &Platform) -> String {
+    let (os, architecture) = (platform.os(), platform.architecture());
+    match platform.variant() {
+        Some(variant) => format!("{os}/{architecture}/{variant}"),
+        None => format!("{os}/{architecture}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::sample::{Sample, bytes, descriptor};
+    use super::*;
+    use crate::digest::Digest;
+    use crate::progress::Progress;
+
+    /// An index entry of words: letters for the content, `=tag`, `@name`, `os/architecture/variant`.
+    fn entry(words: &str) -> Value {
+        let mut words = words.split(' ');
+        let mut entry = descriptor(MEDIA_TYPE_MANIFEST, words.next().unwrap().as_bytes());
+        for word in words {
+            if let Some(tag) = word.strip_prefix('=') {
+                entry["annotations"]["org.opencontainers.image.ref.name"] = json!(tag);
+            } else if let Some(name) = word.strip_prefix('@') {
+                entry["annotations"]["io.containerd.image.name"] = json!(name);
+            } else {
+                let parts: Vec<_> = word.split('/').collect();
+                entry["platform"] = json!({"os": parts[0], "architecture": parts[1]});
+                if let Some(variant) = parts.get(2) {
+                    entry["platform"]["variant"] = json!(variant);
+                }
+            }
+        }
+        entry
+    }
+
+    /// What is chosen from these entries; those in braces stand in an index of their own, which is called `=nested`.
+    fn chosen(entries: &[&str], tag: &str, platform: &str) -> Result<String> {
+        let mut sample = Sample::new();
+        let (mut top, mut nested) = (Vec::new(), Vec::new());
+        for words in entries {
+            match words.strip_prefix('{') {
+                Some(words) => nested.push(entry(words.trim_end_matches('}'))),
+                None => top.push(entry(words)),
+            }
+        }
+        if !nested.is_empty() {
+            let index = bytes(&json!({"schemaVersion": 2, "manifests": nested}));
+            let mut entry = descriptor(MEDIA_TYPE_INDEX, &index);
+            entry["annotations"] = json!({"org.opencontainers.image.ref.name": "nested"});
+            top.push(entry);
+            sample = sample.blob(&index);
+        }
+        let directory = tempfile::tempdir().unwrap();
+        sample.index(|index| index["manifests"] = json!(top)).write(directory.path());
+        let layout = LayoutReader::open(directory.path(), &Progress::default())?;
+        let platform = serde_json::from_value(entry(&format!("x {platform}"))["platform"].clone()).unwrap();
+        let found = layout.choose(Some(tag).filter(|tag| !tag.is_empty()), &platform)?.digest().to_string();
+        let letter = ["a", "b", "c"].into_iter().find(|letter| Digest::of(letter.as_bytes()).to_string() == found);
+        Ok(letter.unwrap().to_owned())
+    }
+
+    #[test]
+    fn the_image_that_is_meant_is_found() {
+        for (entries, tag, platform, found) in [
+            (&["a"][..], "", "linux/arm64", "a"),
+            (&["a =1.0"], "", "linux/arm64", "a"),
+            (&["a"], "1.0", "linux/arm64", "a"),
+            (&["a =1.0", "b =2.0"], "2.0", "linux/arm64", "b"),
+            (&["a =1 @x/app:1", "b =1 @x/other:1"], "x/other:1", "linux/arm64", "b"),
+            (&["a =1.0", "b =latest"], "", "linux/arm64", "b"),
+            (&["a =1.0", "a =latest"], "", "linux/arm64", "a"),
+            (&["a linux/amd64", "b linux/arm64/v8"], "", "linux/arm64", "b"),
+            (&["a linux/arm/v6", "b linux/arm/v7"], "", "linux/arm/v7", "b"),
+            (&["a windows/amd64", "b linux/amd64"], "", "linux/amd64", "b"),
+            (&["a linux/amd64", "b unknown/unknown"], "", "linux/amd64", "a"),
+            (&["c =1.0 linux/amd64", "{a linux/amd64}", "{b linux/arm64}"], "nested", "linux/arm64", "b"),
+            (&["c =1.0 linux/amd64", "{a linux/amd64}", "{b =own linux/arm64}"], "own", "linux/arm64", "b"),
+        ] {
+            assert_eq!(chosen(entries, tag, platform).unwrap(), found, "{entries:?}: {tag:?} for {platform}");
+        }
+    }
+
+    #[test]
+    fn what_could_be_meant_is_told() {
+        for (entries, tag, platform, said) in [
+            (&[][..], "", "linux/amd64", "it has no image"),
+            (&["a =1.0"], "2.0", "linux/amd64", "no image called \"2.0\" for linux/amd64; it has 1.0"),
+            (
+                &["a =1 linux/arm/v6", "b =1 linux/arm/v7"],
+                "1",
+                "linux/arm",
+                "it has 2 images called \"1\" for linux/arm: 1 for linux/arm/v6; 1 for linux/arm/v7",
+            ),
+            (&["a =1.0", "b =2.0"], "", "linux/amd64", "it has 2 images for linux/amd64: 1.0; 2.0"),
+            (&["a linux/arm64", "b linux/s390x"], "", "linux/amd64", "it has no image for linux/amd64"),
+        ] {
+            let error = chosen(entries, tag, platform).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+}
