@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::grouping::{Recipe, group};
+use super::grouping::{OTHERS, Recipe, group};
 use super::lock::Lock;
-use super::plan::REST;
+use super::plan::{DATABASE, REST};
 use super::{Contents, Plan, ownership};
 use crate::error::Result;
 use crate::package::{Package, Packages};
@@ -16,33 +16,39 @@ const COST_OF_ENTRY: u64 = 1024;
 /// Files that nobody owns are treated like recipes from this size on: an index or a cache of some tool.
 const LARGE_FILE: u64 = 1 << 20;
 
-/// The last layer, of what changes with every update.
-const DATABASE: &str = "database";
-
 /// At most `most` layers, by recipe and as `lock` has them; and what a lock file then says.
 ///
 /// # Errors
 /// [`crate::Error::Spec`] when `lock` has more layers.
 pub fn automatic(contents: &Contents, packages: &Packages, lock: Option<&Lock>, most: usize) -> Result<(Plan, Lock)> {
     let owners = ownership::owners(contents, packages);
-    let most = most.saturating_sub(2);
-    let recipes = if most == 0 { BTreeMap::new() } else { recipes(contents, packages, &owners) };
-    let lock = group(&recipes, lock, most)?;
+    let recipes = recipes(contents, packages, &owners);
+    let lock = group(&recipes, lock, most.saturating_sub(OTHERS.len()))?;
     let mut members: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for recipe in recipes.keys() {
-        members.entry(&lock.recipes[recipe].layer).or_default().push(recipe);
+        if let Some(locked) = lock.recipes.get(recipe) {
+            members.entry(&locked.layer).or_default().push(recipe);
+        }
     }
-    let numbers: BTreeMap<&str, usize> = members.values().enumerate().flat_map(numbered).collect();
+    let [in_rest, in_database] = [REST, DATABASE].map(|layer| members.remove(layer).unwrap_or_default());
+    let mut numbers: BTreeMap<&str, usize> = members.values().enumerate().flat_map(numbered).collect();
     let mut layers: Vec<_> =
         members.into_iter().map(|(layer, recipes)| (layer.to_owned(), why(layer, &recipes))).collect();
     let rest = layers.len();
-    layers.push((REST.to_owned(), "what no package owns".to_owned()));
+    if most > 1 {
+        layers.push((REST.to_owned(), "what no package owns".to_owned()));
+    }
+    let database = layers.len();
     layers.push((DATABASE.to_owned(), "databases and caches, which change with every update".to_owned()));
+    numbers.extend(numbered((rest, &in_rest)));
+    numbers.extend(numbered((database, &in_database)));
     let plan = Plan::of(layers, contents, packages, |number, owner| {
         let entry = &contents.entries[number];
         match recipe_of(entry, owner) {
             _ if is_database(entry, packages) => None,
             Some(recipe) => Some(numbers.get(recipe).copied().unwrap_or(rest)),
+            // The last layer has all directories anyway.
+            None if entry.is_directory() => None,
             None => Some(rest),
         }
     });
@@ -55,10 +61,9 @@ fn is_database(entry: &Entry, packages: &Packages) -> bool {
 
 /// The recipe that an entry belongs to: its owner's, or the path of a large file that has none.
 fn recipe_of<'a>(entry: &'a Entry, owner: Option<&'a Package>) -> Option<&'a str> {
-    let is_large = || entry.size() >= LARGE_FILE && !entry.path.iter().any(u8::is_ascii_whitespace);
     match owner {
         Some(owner) => Some(&owner.recipe),
-        None => str::from_utf8(&entry.path).ok().filter(|_| is_large()),
+        None => str::from_utf8(&entry.path).ok().filter(|_| entry.size() >= LARGE_FILE),
     }
 }
 

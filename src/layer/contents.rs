@@ -26,12 +26,23 @@ impl Contents {
         self.is_stored.iter().enumerate().filter(|(_, is_stored)| **is_stored).map(|(number, _)| number)
     }
 
+    /// Whether a base image has all of it, and nothing besides.
+    pub fn is_nothing(&self) -> bool {
+        self.stored().next().is_none() && self.whiteouts.is_empty()
+    }
+
     /// The number of the entry with this path.
     pub fn find(&self, path: &[u8]) -> Option<usize> {
         self.entries.binary_search_by(|entry| entry.path[..].cmp(path)).ok()
     }
+
     /// The number of the entry that an absolute path leads to, links on the way followed.
     pub fn resolve(&self, path: &[u8]) -> Option<usize> {
         Tree::new(&self.entries).find(path)
+    }
+
+    /// The number of the directory that an absolute path leads to, links followed.
+    pub fn resolve_directory(&self, path: &[u8]) -> Option<usize> {
+        self.find(&Tree::new(&self.entries).directory(path)?)
     }
 }

@@ -11,7 +11,11 @@ use libdeflater::crc32;
 
 use super::lock::{Lock, Locked};
 use super::partition::{Item, partition};
+use super::plan::{DATABASE, REST};
 use crate::error::{Error, Result};
+
+/// The layers of what has no recipe. A lock file may put recipes there too.
+pub const OTHERS: [&str; 2] = [REST, DATABASE];
 
 /// Without a lock file, a recipe is middle-sized down to this fraction of the smallest one with a layer of its own.
 const MIDDLE: u64 = 8;
@@ -33,18 +37,23 @@ pub struct Recipe {
     pub changes: u32,
 }
 
-/// Gives every recipe a layer: that of `lock`, or a fitting one, `most` layers in all. Returns what a lock file then says.
+/// Gives every recipe a layer: that of `lock`, or a fitting one, `most` layers in all, besides those of [`OTHERS`]. Returns
+/// what a lock file then says.
 ///
 /// # Errors
 /// [`Error::Spec`] when `lock` has the recipes in more than `most` layers.
 pub fn group(recipes: &BTreeMap<String, Recipe>, lock: Option<&Lock>, most: usize) -> Result<Lock> {
-    let Some(lock) = lock else { return Ok(by_name(recipes, most)) };
-    if recipes.keys().any(|name| lock.recipes.contains_key(name)) {
-        return extended(recipes, lock, most);
+    match lock {
+        Some(lock) if recipes.keys().any(|name| lock.recipes.contains_key(name)) => extended(recipes, lock, most),
+        // All of them are in the rest.
+        _ if most == 0 => Ok(lock.cloned().unwrap_or_default()),
+        None => Ok(by_name(recipes, most)),
+        Some(lock) => {
+            let mut planned = best(recipes, most);
+            planned.recipes.extend(lock.recipes.clone());
+            Ok(planned)
+        }
     }
-    let mut planned = best(recipes, most);
-    planned.recipes.extend(lock.recipes.clone());
-    Ok(planned)
 }
 
 fn locked(recipe: &Recipe, layer: String) -> Locked {
@@ -77,10 +86,13 @@ fn extended(recipes: &BTreeMap<String, Recipe>, lock: &Lock, most: usize) -> Res
         }
     }
     if used.0.len() > most {
-        let count = used.0.len();
-        let reason =
-            format!("the lock file has the recipes in {count} layers, and {most} are allowed besides the last");
-        return Err(Error::spec("layers.max", most.to_string(), reason));
+        let reason = format!(
+            "the lock file has the recipes in {} layers, and there are {} more: {}",
+            used.0.len(),
+            OTHERS.len(),
+            OTHERS.join(" and ")
+        );
+        return Err(Error::spec("layers.max", (most + OTHERS.len()).to_string(), reason));
     }
     for (name, recipe) in recipes {
         let Some(known) = plan.recipes.get_mut(name).filter(|known| known.version != recipe.version) else { continue };
@@ -96,28 +108,32 @@ fn extended(recipes: &BTreeMap<String, Recipe>, lock: &Lock, most: usize) -> Res
     new.sort_by_key(|(_, recipe)| std::cmp::Reverse(recipe.size));
     for (name, recipe) in new {
         let item = item(recipe.size, recipe.changes);
-        let layer = if used.0.len() < most { name.clone() } else { used.cheapest(item).unwrap_or(name).to_owned() };
+        let layer = if used.0.len() < most { name.clone() } else { used.cheapest(item).to_owned() };
         used.add(&layer, item);
         plan.recipes.insert(name.clone(), locked(recipe, layer));
     }
     Ok(plan)
 }
 
-/// The layers of a plan, and what is in each in all.
+/// The layers of a plan besides [`OTHERS`], and what is in each in all.
 #[derive(Default)]
 struct Layers(BTreeMap<String, Item>);
 
 impl Layers {
     fn add(&mut self, layer: &str, item: Item) {
+        if OTHERS.contains(&layer) {
+            return;
+        }
         let sum = self.0.entry(layer.to_owned()).or_insert(Item { size: 0, weight: 0 });
         *sum = Item { size: sum.size + item.size, weight: sum.weight + item.weight };
     }
 
-    /// The layer in which one more item costs least, a shared one if there is one.
-    fn cheapest(&self, item: Item) -> Option<&String> {
+    /// The layer in which one more item costs least, a shared one if there is one; the rest if there is none at all.
+    fn cheapest(&self, item: Item) -> &str {
         let product = |size: u64, weight: u64| u128::from(size) * u128::from(weight);
         let cost = |sum: &Item| product(sum.size, item.weight) + product(item.size, sum.weight);
-        self.0.iter().min_by_key(|(layer, sum)| (!is_shared(layer), cost(sum))).map(|(layer, _)| layer)
+        let cheapest = self.0.iter().min_by_key(|(layer, sum)| (!is_shared(layer), cost(sum)));
+        cheapest.map_or(REST, |(layer, _)| layer)
     }
 }
 

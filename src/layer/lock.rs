@@ -63,14 +63,14 @@ impl Lock {
             if ["<<<<<<<", "=======", ">>>>>>>", "|||||||"].iter().any(|mark| line.starts_with(mark)) {
                 return Err(wrong("a conflict that git left is not resolved: keep one line for each recipe"));
             }
-            let words: Vec<_> = line.split_whitespace().collect();
-            let [recipe, layer, version, changes] = words[..] else {
+            let words = line.split_whitespace().map(name_of).collect::<Option<Vec<_>>>();
+            let words = words.ok_or_else(|| wrong("two hexadecimal digits follow a percent sign"))?;
+            let Ok([recipe, layer, version, changes]) = <[String; 4]>::try_from(words) else {
                 return Err(wrong("a line is RECIPE LAYER VERSION CHANGES"));
             };
             let changes = changes.parse().map_err(|_| wrong("CHANGES is a whole number"))?;
-            let version = if version == UNKNOWN { String::new() } else { version.to_owned() };
-            let locked = Locked { layer: layer.to_owned(), version, changes };
-            if recipes.insert(recipe.to_owned(), locked).is_some() {
+            let version = if version == UNKNOWN { String::new() } else { version };
+            if recipes.insert(recipe, Locked { layer, version, changes }).is_some() {
                 return Err(wrong("this recipe stands in an earlier line already"));
             }
         }
@@ -83,9 +83,35 @@ impl fmt::Display for Lock {
         formatter.write_str(HEADING)?;
         self.recipes.iter().try_for_each(|(recipe, Locked { layer, version, changes })| {
             let version = if version.is_empty() { UNKNOWN } else { version };
+            let [recipe, layer, version] = [recipe, layer, version].map(word_of);
             writeln!(formatter, "{recipe} {layer} {version} {changes}")
         })
     }
+}
+
+/// A name as a word of a line: what would part it or make a line another thing stands as `%` and the byte in hexadecimal.
+fn word_of(name: &str) -> String {
+    let mut word = String::new();
+    for (place, letter) in name.char_indices() {
+        let is_plain = !letter.is_whitespace() && !letter.is_control() && letter != '%';
+        if is_plain && !(place == 0 && "#<=>|".contains(letter)) {
+            word.push(letter);
+        } else {
+            word.extend(letter.encode_utf8(&mut [0; 4]).bytes().map(|byte| format!("%{byte:02x}")));
+        }
+    }
+    word
+}
+
+/// The name that stands as `word`.
+fn name_of(word: &str) -> Option<String> {
+    let (plain, escaped) = word.split_once('%').map_or((word, None), |(plain, rest)| (plain, Some(rest)));
+    let mut name = plain.as_bytes().to_vec();
+    for part in escaped.into_iter().flat_map(|rest| rest.split('%')) {
+        name.push(u8::from_str_radix(part.get(..2)?, 16).ok()?);
+        name.extend_from_slice(&part.as_bytes()[2..]);
+    }
+    String::from_utf8(name).ok()
 }
 
 #[cfg(test)]
@@ -106,6 +132,20 @@ mod tests {
     }
 
     #[test]
+    fn any_name_is_one_word() {
+        for (name, word) in [
+            ("srv/a b", "srv/a%20b"),
+            ("100%", "100%25"),
+            ("#a#", "%23a#"),
+            ("======= x", "%3d======%20x"),
+            ("a\u{3000}\u{1}b", "a%e3%80%80%01b"),
+            ("\u{e9}", "\u{e9}"),
+        ] {
+            assert_eq!((word_of(name).as_str(), name_of(word).as_deref()), (word, Some(name)));
+        }
+    }
+
+    #[test]
     fn a_file_that_is_not_there_locks_nothing() {
         assert_eq!(Lock::read(Path::new("/no/such/layers.lock")).unwrap(), Lock::default());
     }
@@ -117,6 +157,8 @@ mod tests {
             ("acl acl 1\n", "line 1: a line is RECIPE LAYER VERSION CHANGES"),
             ("acl acl 1 x\n", "line 1: CHANGES is a whole number"),
             ("acl acl 1 0\n<<<<<<< HEAD\n", "line 2: a conflict that git left"),
+            ("a%2 acl 1 0\n", "line 1: two hexadecimal digits follow a percent sign"),
+            ("a% acl 1 0\n", "line 1: two hexadecimal digits"),
         ] {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains(reason) && error.contains("layers.lock"), "{error}");

@@ -8,6 +8,9 @@ use crate::package::{Package, Packages};
 /// The name of the layer of what no package and no rule claims.
 pub const REST: &str = "rest";
 
+/// The name of the layer of what changes with every update.
+pub const DATABASE: &str = "database";
+
 /// What a layer says of itself, in its descriptor and in the image's history.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Label {
@@ -41,8 +44,7 @@ impl Plan {
     /// One layer of everything that is stored, none where nothing is. It says nothing of itself.
     pub fn single(contents: &Contents) -> Self {
         let layer = PlannedLayer { label: None, entries: contents.stored().collect() };
-        let is_empty = layer.entries.is_empty() && contents.whiteouts.is_empty();
-        Self { layers: if is_empty { Vec::new() } else { vec![layer] }, notes: Vec::new() }
+        Self { layers: if contents.is_nothing() { Vec::new() } else { vec![layer] }, notes: Vec::new() }
     }
 
     /// Layers with these names and reasons. `choose` gives the number of the layer that claims an entry, with whom it
@@ -54,6 +56,9 @@ impl Plan {
         packages: &Packages,
         choose: impl Fn(usize, Option<&Package>) -> Option<usize>,
     ) -> Self {
+        if contents.is_nothing() {
+            return Self::default();
+        }
         let owners = ownership::owners(contents, packages);
         let last = layers.len() - 1;
         let mut entries = vec![Vec::new(); layers.len()];

@@ -44,13 +44,14 @@ pub fn by_rules(contents: &Contents, packages: &Packages, rules: &[Rule]) -> Res
             Claim::Packages(names) => claims.add_packages(number, names, packages)?,
             Claim::Directories(paths) => {
                 for path in paths {
-                    let entry = find(contents, path, true)?;
+                    let entry = find_directory(contents, path)?;
                     claims.directories.entry(contents.entries[entry].path.clone()).or_insert(number);
                 }
             }
             Claim::Files(paths) => {
                 for path in paths {
-                    claims.files.entry(contents.entries[find(contents, path, false)?].path.clone()).or_insert(number);
+                    let entry = find_file(contents, path)?;
+                    claims.files.entry(contents.entries[entry].path.clone()).or_insert(number);
                 }
             }
             Claim::Brought(paths) => claims.brought.extend(paths.iter().map(|path| (path.clone(), number))),
@@ -106,14 +107,26 @@ impl Claims {
     }
 }
 
-fn find(contents: &Contents, path: &str, is_directory: bool) -> Result<usize> {
-    let wrong = |reason: &str| Error::spec("layers.rules", path, reason);
-    let number = contents.resolve(path.as_bytes()).ok_or_else(|| wrong("no such path in the root filesystem"))?;
-    match (is_directory, contents.entries[number].is_directory()) {
-        (true, false) => Err(wrong("not a directory in the root filesystem; the type of single files is `files`")),
-        (false, true) => Err(wrong("a directory in the root filesystem; its type is `directories`")),
-        _ => Ok(number),
+fn find_directory(contents: &Contents, path: &str) -> Result<usize> {
+    find(contents, path)?;
+    let wrong = "not a directory in the root filesystem; the type of single files is `files`";
+    contents.resolve_directory(path.as_bytes()).ok_or_else(|| Error::spec("layers.rules", path, wrong))
+}
+
+fn find_file(contents: &Contents, path: &str) -> Result<usize> {
+    let number = find(contents, path)?;
+    match contents.entries[number].is_directory() {
+        false => Ok(number),
+        true => {
+            let wrong = "a directory in the root filesystem; its type is `directories`";
+            Err(Error::spec("layers.rules", path, wrong))
+        }
     }
+}
+
+fn find(contents: &Contents, path: &str) -> Result<usize> {
+    let missing = || Error::spec("layers.rules", path, "no such path in the root filesystem");
+    contents.resolve(path.as_bytes()).ok_or_else(missing)
 }
 
 fn no_package(name: &str, packages: &Packages) -> Error {

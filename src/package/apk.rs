@@ -61,9 +61,9 @@ fn record(text: &Text, lines: &[(usize, &[u8])]) -> Result<Record> {
             b'V' => record.version = value("version")?.to_owned(),
             b'o' => record.recipe = value("origin")?.to_owned(),
             b'p' => record.provides.extend(value("list of what it provides")?.split_whitespace().map(bare_name)),
+            // What must not be there begins with '!', as no name does.
             b'D' => {
-                // One that begins with '!' must not be there.
-                let needs = value("list of dependencies")?.split_whitespace().filter(|need| !need.starts_with('!'));
+                let needs = value("list of dependencies")?.split_whitespace();
                 record.needs.extend(needs.map(|need| vec![bare_name(need)]));
             }
             _ => {}

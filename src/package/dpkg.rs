@@ -149,6 +149,7 @@ mod tests {
 Package: dpkg
 Status: install ok installed
 Architecture: amd64
+Pre-Depends: virtual:any
 Version: 1.21
 
 Package: a
@@ -167,7 +168,7 @@ Conffiles:
 Package: b
 Status: install ok installed
 Architecture: all
-Depends: removed | other
+Depends: old | other
 Version: 2
 
 Package: both
@@ -195,29 +196,28 @@ status: install ok unpacked
 Architecture: amd64
 Provides: other, virtual (= 3), provider
 
-Package: removed
+Package: old
 Status: deinstall ok config-files
 Architecture: amd64
 Depends: a
+Provides: virtual
 Version: 4
 ";
 
     #[test]
     fn the_list_of_packages_tells_versions_sources_and_needs() {
-        let entries = tree(
-            "etc/removed",
-            &[("var/lib/dpkg/status", STATUS), ("var/lib/dpkg/info/removed.list", "/etc/removed\n/etc\n")],
-        );
+        let entries =
+            tree("etc/old", &[("var/lib/dpkg/status", STATUS), ("var/lib/dpkg/info/old.list", "/etc/old\n/etc\n")]);
         let packages = Packages::read(&Source::Dpkg, &entries).unwrap();
         let expected = "\
 a 1:1.0-2 source-of-a: b both both:i386
 b 2 b: provider-of-others
 both 3 both:
 both:i386 3 both: b provider-of-i386:i386
-dpkg 1.21 dpkg:
+dpkg 1.21 dpkg: provider-of-others
+old 4 old:
 provider-of-i386:i386  provider-of-i386:
 provider-of-others  provider-of-others:
-removed 4 removed:
 ";
         assert_eq!(listed(&packages), expected);
         for (name, found) in [("a:amd64", Some("a")), ("both:i386", Some("both:i386")), ("provider", None)] {

@@ -51,13 +51,14 @@ impl<'a> Names<'a> {
         self.by_name[self.all[number].name.as_str()]
     }
 
-    /// The place of the package that satisfies `need`: one that has a wanted name before one that only stands for it.
+    /// The place of the package that satisfies `need`: one that is called so before one that only stands for it. pkgdata
+    /// writes needs in the names from before a renaming, so those go first.
     pub fn satisfying(&self, need: &[String]) -> Option<usize> {
         let find = |names: &BTreeMap<&str, usize>| {
             let mut found = need.iter().filter_map(|name| names.get(name.as_str()).copied());
             found.find(|place| !self.all[self.sorted[*place]].is_removed)
         };
-        find(&self.by_name).or_else(|| find(&self.by_alias)).or_else(|| find(&self.by_provided))
+        find(&self.by_alias).or_else(|| find(&self.by_name)).or_else(|| find(&self.by_provided))
     }
 
     /// What the world is told of a record.

@@ -257,7 +257,7 @@ PKGE:glibc: 0
 PKGV: 2.39+git0+ce65d944e3
 PKGR: r1
 DESCRIPTION: with \\u20ac, a tab\\t and a line\\nFILES_INFO:glibc: no JSON
-RDEPENDS:glibc: libgcc (>= 13.2.0) virtual-thing (= 1), nobody
+RDEPENDS:glibc: nobody (>= 13.2.0), virtual-thing (= 1)
 RPROVIDES:glibc: glibc-rtld rtld(GNU_HASH) (= 2.39)
 PKG:glibc: libc6
 FILES_INFO:glibc: {\"/lib/libc.so.6\": 5}
@@ -286,6 +286,18 @@ FILES_INFO:libgcc: {\"/lib/libgcc_s.so.1\": 3}
             assert_eq!(packages.get(name).map(|package| package.name.as_str()), Some("libc6"), "{name}");
         }
         assert!(packages.get("glibc-rtld").is_none());
+    }
+
+    #[test]
+    fn a_need_means_the_name_from_before_a_renaming() {
+        let packages = [
+            claiming("one", "a", "PKG:one: two\n"),
+            claiming("two", "b", "PKG:two: three\n"),
+            claiming("user", "c", "RDEPENDS:user: two\n"),
+        ];
+        let (packages, _) = read(&packages, "a b c");
+        assert_eq!(packages.get("user").unwrap().depends, ["three"]);
+        assert_eq!(packages.get("two").unwrap().name, "two");
     }
 
     #[test]

@@ -13,7 +13,7 @@ fn read(manifest: &str, entries: &[Entry]) -> Packages {
 fn claims_are_followed_through_the_directory_links_of_the_tree() {
     let entries = tree(
         "bin->usr/bin usr/bin/ls lib->/usr/lib usr/lib/x up->../.. loop->loop a->b b->a usr/lib/same->../lib \
-         usr/share/far->../../lib/same/same gone->nowhere",
+         usr/share/far->../../lib/same/same usr/share/abs->/usr/lib gone->nowhere",
         &[],
     );
     for (claim, owned) in [
@@ -22,6 +22,7 @@ fn claims_are_followed_through_the_directory_links_of_the_tree() {
         ("/lib/x", "/usr/lib/x:p"),
         ("/usr/lib/same/same/same/x", "/usr/lib/x:p"),
         ("/usr/share/far/x", "/usr/lib/x:p"),
+        ("/usr/share/abs/x", "/usr/lib/x:p"),
         ("/up/up/lib/x", "/usr/lib/x:p"),
         ("/lib/../bin/ls", "/usr/bin/ls:p"),
         ("/./bin/./ls", "/usr/bin/ls:p"),
@@ -48,6 +49,14 @@ fn what_several_packages_claim_has_one_owner_if_it_is_a_file_and_none_if_it_is_a
     assert_eq!(owners(&packages, &entries), "/etc/b:b /etc/file:a /etc/link:a");
     let counts = Counts { packages: 2, without_files: 0, owned: 2, unowned: 2, claimed_twice: 2, missing: 3 };
     assert_eq!(packages.counts(), counts);
+}
+
+#[test]
+fn a_name_that_stands_twice_is_one_package() {
+    let entries = tree("x y", &[("lib/apk/db/installed", "P:a\nV:1\nF:\nR:x\n\nP:a\nV:2\nF:\nR:x\nR:y\n")]);
+    let packages = Packages::read(&Source::Apk, &entries).unwrap();
+    assert_eq!((listed(&packages).as_str(), packages.counts().claimed_twice), ("a 1 a:\n", 0));
+    assert_eq!(owners(&packages, &entries), "/:a /x:a /y:a");
 }
 
 #[test]
