@@ -46,6 +46,7 @@ from .errors import (
     RootfsError,
     SpecError,
 )
+from .multiplatform import IndexedImage, IndexResult, IndexSpec, index
 from .spec import (
     DEFAULT_EXCLUDE_XATTRS,
     Archive,
@@ -85,6 +86,9 @@ __all__ = [
     "ImageOSError",
     "ImageSpec",
     "ImageSummary",
+    "IndexResult",
+    "IndexSpec",
+    "IndexedImage",
     "Inspection",
     "InternalError",
     "Layer",
@@ -103,6 +107,7 @@ __all__ = [
     "SpecError",
     "__version__",
     "build",
+    "index",
     "inspect",
     "validate",
 ]

@@ -1,4 +1,4 @@
-"""`image-oci-rs build|validate|inspect|diff|explain`: data on stdout, words on stderr.
+"""`image-oci-rs build|index|validate|inspect|diff|explain`: data on stdout, words on stderr.
 
 Exit codes: 0, or 1 when the work failed or an image is not valid, or 2 when it was asked for
 wrongly; 130 after Control-C and 143 after SIGTERM, as from a shell.
@@ -17,9 +17,18 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from . import api, compare
-from .display import build_text, difference_text, explanation_text, inspection_text, progress_on, report_text
+from .display import (
+    build_text,
+    difference_text,
+    explanation_text,
+    index_text,
+    inspection_text,
+    progress_on,
+    report_text,
+)
 from .errors import ImageError, SpecError
-from .options import BuildOptions
+from .multiplatform import index
+from .options import BuildOptions, add_index_options, index_spec
 from .records import Record
 
 PROGRAM = "image-oci-rs"
@@ -29,6 +38,7 @@ _EXAMPLES = """\
 examples:
   image-oci-rs build --arch aarch64 --cmd /bin/sh rootfs app:1.0
   image-oci-rs build --tar --name registry.example/team/app rootfs.tar.zst app:1.0
+  image-oci-rs index app-amd64 app-arm64 app:1.0
   image-oci-rs validate app
   image-oci-rs diff app-1.0 app-1.1
   image-oci-rs explain app /usr/bin/sh
@@ -83,6 +93,8 @@ def run(arguments: Sequence[str]) -> int:
 def _run(command: argparse.Namespace, options: BuildOptions) -> int:
     if command.name_of_command == "build":
         return _build(command, options)
+    if command.name_of_command == "index":
+        return _index(command)
     if command.name_of_command == "validate":
         return _validate(command)
     if command.name_of_command == "diff":
@@ -102,6 +114,15 @@ def _build(command: argparse.Namespace, options: BuildOptions) -> int:
         _print_json(result)
     else:
         print(build_text(result), file=sys.stderr)
+    return 0
+
+
+def _index(command: argparse.Namespace) -> int:
+    result = index(index_spec(command))
+    if command.json:
+        _print_json(result)
+    else:
+        print(index_text(result), file=sys.stderr)
     return 0
 
 
@@ -169,6 +190,9 @@ def _parser() -> tuple[argparse.ArgumentParser, BuildOptions]:
     options = BuildOptions(build)
     _add_version(build)
     _add_output_options(build)
+    several = _add_reader(commands, "index", "make one image of images for several platforms")
+    several.usage = f"{PROGRAM} index [OPTIONS] IMAGE... NAME[:TAG]"
+    add_index_options(several)
     for name, text in (
         ("validate", "check an image against its own bytes"),
         ("inspect", "show what an image says about itself"),

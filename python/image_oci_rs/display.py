@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 from .api import BuildResult, CacheCounts, ImageSummary, Inspection, PackageCounts, Progress, Report
 from .compare import Difference, Explanation
+from .multiplatform import IndexResult
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB")
 _COMPRESSIONS = {"tar": "not compressed", "tar+gzip": "gzip", "tar+zstd": "zstd"}
@@ -104,6 +105,15 @@ def build_text(result: BuildResult) -> str:
     lines += [f"  wrote     {path}" for path in (result.layout, *result.archives, result.lock) if path]
     lines += [f"  note      {note}" for note in notes]
     lines.append(f"  took      {result.seconds:.2f} s")
+    return "\n".join(lines)
+
+
+def index_text(result: IndexResult) -> str:
+    """What an index has been made of."""
+    lines = [result.name, f"  index     {result.index.digest}"]
+    lines += [f"  image     {image.digest}  {image.platform}, {image.path}" for image in result.images]
+    lines += [f"  wrote     {path}" for path in (result.layout, *result.archives) if path]
+    lines += [f"  note      {note}" for note in result.notes]
     return "\n".join(lines)
 
 

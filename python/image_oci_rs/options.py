@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .errors import SpecError, os_error
+from .multiplatform import IndexSpec
 from .parsing import expand_label_key, parse_created, parse_key_value, parse_size, split_tag, split_words
 from .spec import (
     DEFAULT_EXCLUDE_XATTRS,
@@ -268,6 +269,40 @@ class BuildOptions:
             return ImageSpec.loads(_read(options.spec))
         except SpecError as error:
             self._parser.error(f"argument --spec: {options.spec}: {error}")
+
+
+def add_index_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `image-oci-rs index` to `parser`."""
+    # The last word is the name. argparse can't part it from the others where options stand between them.
+    parser.add_argument("images", metavar="IMAGE", nargs="*", help="layout directory or archive with one image")
+    parser.add_argument("--annotation", action="append", metavar="KEY=VALUE", help="annotation of the index")
+    parser.add_argument("--name", metavar="REPOSITORY", help="name under which runtimes list the image")
+    parser.add_argument("-t", "--tar", action="store_true", help="write NAME-TAG.oci-image.tar instead")
+    parser.add_argument("--replace", action="store_true", help="replace outputs that exist")
+    parser.add_argument("--spec", metavar="FILE", help="read the whole description as JSON instead; - is stdin")
+
+
+def index_spec(options: argparse.Namespace) -> IndexSpec:
+    """The index that `options` ask for.
+
+    Raises:
+        SpecError: A value is wrong.
+    """
+    if options.spec is not None:
+        return IndexSpec.loads(_read(options.spec))
+    if len(options.images) < 2:
+        raise SpecError("must be at least one IMAGE, and then NAME[:TAG]", "images", " ".join(options.images))
+    *images, reference = options.images
+    path, tag = split_tag(reference)
+    tag = "latest" if tag is None else tag
+    archives = (Archive(f"{path}-{tag}.oci-image.tar"),) if options.tar else ()
+    return IndexSpec(
+        images=tuple(images),
+        name=os.path.basename(path) if options.name is None else options.name,
+        tag=tag,
+        annotations=_pairs(options.annotation, "annotations"),
+        output=Output(None if options.tar else path, archives, options.replace),
+    )
 
 
 def _with_two_dashes(value: Any) -> Any:

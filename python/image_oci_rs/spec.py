@@ -393,13 +393,7 @@ class ImageSpec(Record):
             check_created(self.created)
         if self.threads is not None:
             check_integer(self.threads, "threads", 1, _MOST_THREADS)
-        for key in _OWN_ANNOTATIONS:
-            if key in self.annotations:
-                raise SpecError(
-                    f"must not hold {key}, which name and tag decide",
-                    "annotations",
-                    self.annotations[key],
-                )
+        check_annotations(self.annotations)
         for pattern in self.exclude_xattrs:
             if _XATTR_PATTERN.fullmatch(pattern) is None:
                 raise SpecError("must be a name, with '*' at its end or nowhere", "exclude_xattrs", pattern)
@@ -422,6 +416,17 @@ class ImageSpec(Record):
             for source in sources:
                 if _lies_in(path, source):
                     raise SpecError(f"must not lie inside the root filesystem {source!r}", name, path)
+
+
+def check_annotations(annotations: Mapping[str, str]) -> None:
+    """Checks that none says what name and tag do.
+
+    Raises:
+        SpecError: One does.
+    """
+    for key in _OWN_ANNOTATIONS:
+        if key in annotations:
+            raise SpecError(f"must not hold {key}, which name and tag decide", "annotations", annotations[key])
 
 
 def _lies_in(path: str, directory: str) -> bool:

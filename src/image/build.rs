@@ -10,13 +10,14 @@ use serde::Serialize;
 use super::base::Base;
 use super::documents;
 use super::layers::{NewLayer, NewLayers, PackageCounts, write_layers};
+use super::outputs::{Outputs, Published};
 use super::request::{ImageSpec, LayersRequest};
 use crate::compress::{Cache, CacheCounts, Pool};
 use crate::digest::Digest;
 use crate::epoch::{Epoch, rfc3339};
 use crate::error::{Error, Result};
 use crate::layer::{Counts, Lock};
-use crate::layout::{Blob, LayoutWriter, StagedFile, write_archive};
+use crate::layout::{Blob, StagedFile};
 use crate::progress::Progress;
 use crate::spec::{MEDIA_TYPE_CONFIG, MEDIA_TYPE_MANIFEST, Reference};
 
@@ -94,7 +95,8 @@ pub fn build(spec: &ImageSpec, progress: &Arc<Progress>) -> Result<BuildResult> 
     let _ = std::fs::symlink_metadata("/");
     let reference = Reference::new(&spec.name, &spec.tag)?;
     let mut epoch = Epoch::new(spec.created)?;
-    let outputs = Outputs::claim(spec)?;
+    let outputs = Outputs::claim(&spec.output)?;
+    let lock_output = LockOutput::claim(&spec.layers)?;
     let pool = Pool::new(spec.threads(), spec.cache()?)?;
     let base = spec.base.as_ref().map(|request| Base::open(request, spec, progress)).transpose()?;
     let base = base.as_ref();
@@ -115,7 +117,11 @@ pub fn build(spec: &ImageSpec, progress: &Arc<Progress>) -> Result<BuildResult> 
     let index = documents::index(spec, base, &reference, &manifest)?;
     let docker_manifest = documents::docker_manifest(&reference, base, &config, &layers);
     pool.cache().map(Cache::evict).transpose()?;
-    let Published { layout, archives, lock } = outputs.complete(&index, &docker_manifest, lock.as_ref(), progress)?;
+    let complete = outputs.complete(&index, Some(&docker_manifest), progress)?;
+    let lock = lock_output.write(lock.as_ref())?;
+    progress.check()?;
+    let Published { layout, archives } = complete.publish()?;
+    let lock = lock.map(StagedFile::publish).transpose()?;
     Ok(BuildResult {
         name: reference.to_string(),
         manifest: BlobSummary::new(MEDIA_TYPE_MANIFEST, manifest),
@@ -134,74 +140,34 @@ pub fn build(spec: &ImageSpec, progress: &Arc<Progress>) -> Result<BuildResult> 
     })
 }
 
-/// All outputs of a build, each claimed before the work begins: a name that is taken is better known now than in an hour.
-struct Outputs {
-    layout: LayoutWriter,
-    keeps_layout: bool,
-    archives: Vec<(StagedFile, String)>,
-    lock: Option<StagedFile>,
-    old_lock: Lock,
+/// The lock file, claimed like every output before the work begins, and what it says until then.
+struct LockOutput {
+    staged: Option<StagedFile>,
+    old: Lock,
 }
 
-/// Outputs under their final names.
-struct Published {
-    layout: Option<PathBuf>,
-    archives: Vec<PathBuf>,
-    lock: Option<PathBuf>,
-}
-
-impl Outputs {
-    fn claim(spec: &ImageSpec) -> Result<Self> {
-        let output = &spec.output;
-        let archives = output
-            .archives
-            .iter()
-            .map(|archive| Ok((StagedFile::new(&archive.path, output.replace)?, archive.prefix.clone())))
-            .collect::<Result<Vec<_>>>()?;
-        // An archive is made from a layout. Where none is wanted, it stays under its temporary name and goes with it.
-        let layout = match (&output.layout, output.archives.first()) {
-            (Some(path), _) => LayoutWriter::new(path, output.replace)?,
-            (None, Some(archive)) => {
-                let mut path = archive.path.clone().into_os_string();
-                path.push(".layout");
-                LayoutWriter::new(&PathBuf::from(path), true)?
-            }
-            (None, None) => return Err(Error::spec("output", "{}", "a build writes a layout, an archive or both")),
-        };
-        let LayersRequest { lock, lock_output, .. } = &spec.layers;
-        let old_lock = lock.as_deref().map(Lock::read).transpose()?.unwrap_or_default();
-        let lock = lock_output.as_ref().or(lock.as_ref()).map(|path| StagedFile::new(path, true)).transpose()?;
-        Ok(Self { layout, keeps_layout: output.layout.is_some(), archives, lock, old_lock })
+impl LockOutput {
+    fn claim(request: &LayersRequest) -> Result<Self> {
+        let old = request.lock.as_deref().map(Lock::read).transpose()?.unwrap_or_default();
+        let path = request.lock_output.as_ref().or(request.lock.as_ref());
+        Ok(Self { staged: path.map(|path| StagedFile::new(path, true)).transpose()?, old })
     }
 
-    fn complete(
-        self,
-        index: &crate::spec::ImageIndex,
-        docker_manifest: &serde_json::Value,
-        lock: Option<&Lock>,
-        progress: &Progress,
-    ) -> Result<Published> {
-        let layout = self.layout.complete(index, docker_manifest)?;
-        for (archive, prefix) in &self.archives {
-            write_archive(layout.path(), prefix, archive, progress)?;
-        }
-        let lock = match (self.lock, lock) {
-            (Some(staged), Some(lock)) if *lock != self.old_lock => {
+    /// Writes `lock` if there is something new in it, still under a temporary name.
+    fn write(self, lock: Option<&Lock>) -> Result<Option<StagedFile>> {
+        Ok(match (self.staged, lock) {
+            (Some(staged), Some(lock)) if *lock != self.old => {
                 staged.file().write_all(lock.to_string().as_bytes()).map_err(Error::io("write", staged.path()))?;
                 Some(staged)
             }
             _ => None,
-        };
-        progress.check()?;
-        let archives = self.archives.into_iter().map(|(archive, _)| archive.publish()).collect::<Result<_>>()?;
-        let layout = self.keeps_layout.then(|| layout.publish()).transpose()?;
-        let lock = lock.map(StagedFile::publish).transpose()?;
-        Ok(Published { layout, archives, lock })
+        })
     }
 }
 
 impl BlobSummary {
-    fn new(media_type: &str, blob: Blob) -> Self {
+    /// A blob of a layout that was written.
+    pub fn new(media_type: &str, blob: Blob) -> Self {
         Self { media_type: media_type.to_owned(), digest: blob.digest, size: blob.size }
     }
 }

@@ -133,20 +133,41 @@ pub fn manifest(spec: &ImageSpec, base: Option<&Base>, config: &Blob, layers: &[
 /// `index.json` with its one entry: with more, skopeo and podman ask which image is meant.
 /// Source: image-spec v1.1.1, image-index.md and image-layout.md.
 pub fn index(spec: &ImageSpec, base: Option<&Base>, reference: &Reference, manifest: &Blob) -> Result<ImageIndex> {
-    let mut annotations = spec.annotations.clone();
-    annotations.insert(ANNOTATION_REF_NAME.to_owned(), reference.tag().to_owned());
-    annotations.insert(ANNOTATION_IMAGE_NAME.to_owned(), reference.to_string());
     let mut entry = manifest.descriptor(MEDIA_TYPE_MANIFEST);
-    entry.set_annotations(unordered(&annotations));
     let mut platform = platform(&spec.platform)?;
     platform.set_variant(spec.platform.variant.clone().or_else(|| base?.variant()));
     entry.set_platform(Some(platform));
+    top_index(entry, reference, &spec.annotations)
+}
+
+/// `index.json` with this one entry.
+pub fn top_index(
+    mut entry: Descriptor,
+    reference: &Reference,
+    annotations: &BTreeMap<String, String>,
+) -> Result<ImageIndex> {
+    let mut annotations = annotations.clone();
+    annotations.insert(ANNOTATION_REF_NAME.to_owned(), reference.tag().to_owned());
+    annotations.insert(ANNOTATION_IMAGE_NAME.to_owned(), reference.to_string());
+    entry.set_annotations(unordered(&annotations));
     ImageIndexBuilder::default()
         .schema_version(2_u32)
         .media_type(MediaType::from(MEDIA_TYPE_INDEX))
         .manifests([entry])
         .build()
         .map_err(unbuildable)
+}
+
+/// An index of the manifests of several platforms. Source: image-spec v1.1.1, image-index.md.
+pub fn platform_index(manifests: Vec<Descriptor>, annotations: &BTreeMap<String, String>) -> Result<ImageIndex> {
+    let mut index = ImageIndexBuilder::default()
+        .schema_version(2_u32)
+        .media_type(MediaType::from(MEDIA_TYPE_INDEX))
+        .manifests(manifests)
+        .build()
+        .map_err(unbuildable)?;
+    index.set_annotations(unordered(annotations));
+    Ok(index)
 }
 
 /// What the image runs on, as an index says it.

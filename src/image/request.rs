@@ -371,7 +371,8 @@ fn default_cache_limit() -> u64 {
     4 << 30
 }
 
-fn latest() -> String {
+/// The tag that is meant where none is said.
+pub fn latest() -> String {
     "latest".to_owned()
 }
 

@@ -124,13 +124,13 @@ impl LayoutWriter {
     /// Completes the layout, `index.json` last, still under its temporary name.
     ///
     /// `docker_manifest` becomes `manifest.json`, which makes an archive of the layout one that `docker load` reads
-    /// without containerd's image store.
+    /// without containerd's image store. What has several platforms can't have one.
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn complete(self, index: &ImageIndex, docker_manifest: &serde_json::Value) -> Result<StagedDirectory> {
+    pub fn complete(self, index: &ImageIndex, docker_manifest: Option<&serde_json::Value>) -> Result<StagedDirectory> {
         self.write("oci-layout", &serde_json::json!({ "imageLayoutVersion": LAYOUT_VERSION }))?;
-        self.write("manifest.json", docker_manifest)?;
+        docker_manifest.map(|manifest| self.write("manifest.json", manifest)).transpose()?;
         sync_directory(&self.blobs())?;
         self.write("index.json", index)?;
         sync_directory(self.staged.path())?;

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::image::ImageSpec;
+use crate::image::{ImageSpec, IndexSpec};
 use crate::package::Source;
 use crate::progress::Progress;
 use watch::watch;
@@ -18,7 +18,7 @@ use watch::watch;
 #[pymodule]
 mod _core {
     #[pymodule_export]
-    use super::{build, difference, explain, inspect, validate};
+    use super::{build, difference, explain, index, inspect, validate};
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
@@ -31,6 +31,13 @@ mod _core {
 fn build(py: Python<'_>, spec: &str, progress: Option<Py<PyAny>>) -> PyResult<String> {
     let spec = ImageSpec::from_json(spec).map_err(|error| errors::raise(py, error))?;
     watch(py, progress, move |progress| json(&crate::image::build(&spec, progress)?))
+}
+
+/// Makes the index that `spec` describes and returns what was made, both in JSON.
+#[pyfunction]
+fn index(py: Python<'_>, spec: &str) -> PyResult<String> {
+    let spec = IndexSpec::from_json(spec).map_err(|error| errors::raise(py, error))?;
+    watch(py, None, move |progress: &Arc<Progress>| json(&crate::image::index(&spec, progress)?))
 }
 
 /// Checks the image at `path` against its own bytes and returns the report in JSON.

@@ -37,6 +37,24 @@ impl LayoutReader {
         Ok(found)
     }
 
+    /// The manifests of a layout that has one image, for one platform or several.
+    ///
+    /// # Errors
+    /// [`Error::Layout`] telling what there is when it has images of several names, or none; those of
+    /// [`LayoutReader::manifests`].
+    pub fn manifests_of_one_image(&self) -> Result<Vec<Descriptor>> {
+        let mut different: Vec<Descriptor> = Vec::new();
+        for entry in self.manifests()? {
+            if different.iter().all(|other| other.digest() != entry.digest()) {
+                different.push(entry);
+            }
+        }
+        match different.split_first() {
+            Some((first, others)) if others.iter().all(|other| names(other) == names(first)) => Ok(different),
+            _ => Err(self.not_one(&different)),
+        }
+    }
+
     /// The manifest of a layout that has one image, under however many names.
     ///
     /// # Errors
@@ -46,8 +64,12 @@ impl LayoutReader {
         if is_one(&all) {
             return Ok(all.swap_remove(0));
         }
+        Err(self.not_one(&all))
+    }
+
+    fn not_one(&self, all: &[Descriptor]) -> Error {
         let there = all.iter().map(shown).collect::<Vec<_>>().join("; ");
-        Err(Error::layout(self.path(), format!("it must have one image, and has {}: {there}", all.len())))
+        Error::layout(self.path(), format!("it must have one image, and has {}: {there}", all.len()))
     }
 
     /// The manifest with this tag or full name, if there are several for this platform. A single one needs no tag, and one

@@ -204,6 +204,34 @@ impl LayoutReader {
         self.parse(&location, &bytes)
     }
 
+    /// Reads the blob that `descriptor` describes, and compares its size and digest.
+    ///
+    /// # Errors
+    /// [`Error::Layout`] naming the blob and what is wrong with it, [`Error::Io`], [`Error::Interrupted`].
+    pub fn verify(&self, descriptor: &Descriptor, progress: &Progress) -> Result<()> {
+        let digest = digest_of(descriptor).map_err(|reason| Error::layout(&self.path, reason))?;
+        let location = location(&digest);
+        let mut blob = self.blob(&digest)?;
+        if blob.size() != descriptor.size() {
+            let reason = format!("it has {} bytes, its descriptor says {}", blob.size(), descriptor.size());
+            return Err(self.broken(&location, reason));
+        }
+        let mut hasher = Hasher::new(digest.algorithm());
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            progress.check()?;
+            match blob.read(&mut buffer).map_err(Error::io("read", &self.path.join(&location)))? {
+                0 => break,
+                count => hasher.update(&buffer[..count]),
+            }
+        }
+        let actual = hasher.finish();
+        if actual == digest {
+            return Ok(());
+        }
+        Err(self.broken(&location, format!("the digest of its bytes is {actual}")))
+    }
+
     /// All bytes of the document `file`, which is called `name`.
     ///
     /// # Errors
