@@ -25,9 +25,10 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 RECIPES = REPOSITORY / "recipes-devtools/python"
 NAME = "python3-image-oci-rs"
 
-# The texts of all licences in LICENSE but MIT, which is the repository's own. Crates that offer MIT or Apache-2.0 are
-# taken under MIT.
+# The texts of all licences in LICENSE but MIT, which is the repository's own.
 TEXTS: Mapping[str, tuple[str, ...]] = {
+    "blake3": ("LICENSE_A2",),
+    "constant_time_eq": ("LICENSE-APACHE",),
     "libbz2-rs-sys": ("LICENSE",),
     "libdeflate-sys": ("LICENSE", "libdeflate/COPYING"),
     "liblzma-sys": ("xz/COPYING.0BSD",),
@@ -35,6 +36,8 @@ TEXTS: Mapping[str, tuple[str, ...]] = {
     "zlib-rs": ("LICENSE",),
     "zstd-sys": ("LICENSE.BSD-2-Clause", "zstd/LICENSE"),
 }
+# What is chosen where a crate offers several licences, the first that it offers.
+PREFERRED = ("MIT", "Apache-2.0")
 # Of libraries in C, about which the crates that bring them say nothing.
 BUNDLED = ("0BSD",)
 
@@ -120,7 +123,7 @@ def licenses_unnamed() -> Iterator[str]:
         parts = [part.strip("() ") for part in crate["license"].replace("/", " OR ").split(" AND ")]
         for part in parts:
             offered = part.split(" OR ")
-            chosen = "MIT" if "MIT" in offered else offered[0]
+            chosen = next((name for name in PREFERRED if name in offered), offered[0])
             used.add(chosen)
             if chosen not in named:
                 yield f"{crate['name']} is linked in under {crate['license']}, which LICENSE of the recipe lacks"

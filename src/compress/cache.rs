@@ -1,7 +1,7 @@
 //! Members that were compressed before.
 //!
-//! A member is found by what it is made of: the digest of its plain bytes, the algorithm, the level, and the version of
-//! what compresses. Compressing is deterministic, so a build with the cache gives the same bytes as one without. Nothing
+//! A member is found by what it is made of: the BLAKE3 hash of its plain bytes, the algorithm, the level, and the version
+//! of what compresses. Compressing is deterministic, so a build with the cache gives the same bytes as one without. Nothing
 //! is ever changed in place, so any number of builds can share a directory and any of them can be killed.
 
 use std::fs::{self, File};
@@ -14,12 +14,11 @@ use std::time::SystemTime;
 use libdeflater::Crc;
 
 use super::Compression;
-use crate::digest::Digest;
 use crate::error::{Error, Result};
 
-/// The form of an entry: four bytes of CRC-32, least first, then the member. The checksum is that of the entry's name and
-/// the member, so that a member in another's place is noticed like one that is damaged.
-const FORM: &str = "1";
+/// The form of an entry: named after BLAKE3; four bytes of CRC-32, least first, then the member. The checksum is that of the
+/// entry's name and the member, so that a member in another's place is noticed like one that is damaged.
+const FORM: &str = "2";
 const CHECKSUM: usize = 4;
 
 /// How an entry's name ends before it is complete.
@@ -144,8 +143,8 @@ impl Cache {
     }
 
     fn path(&self, compression: Compression, plain: &[u8]) -> PathBuf {
-        let digest = Digest::of(plain);
-        let (first, rest) = digest.hex().split_at(2);
+        let hash = blake3::hash(plain).to_hex();
+        let (first, rest) = hash.split_at(2);
         self.directory.join(first).join(format!("{rest}.{}.{FORM}", compression.identity()))
     }
 
@@ -266,6 +265,17 @@ mod tests {
             assert_eq!(fs::read(&path).unwrap(), whole);
         }
         assert_eq!(cache.counts(), counts(0, 5, 4));
+    }
+
+    /// The hash is what `printf abc | b3sum` prints. Whoever changes how entries are found or what is in them changes `FORM`.
+    #[test]
+    fn an_entry_is_named_after_the_hash_what_compresses_and_the_form() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = Cache::open(directory.path(), u64::MAX).unwrap().path(GZIP, b"abc");
+        let name = path.strip_prefix(directory.path()).unwrap().to_str().unwrap();
+        let (hash, rest) = name.split_once('.').unwrap();
+        assert_eq!(hash, "64/37b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85");
+        assert_eq!(rest, format!("gzip-6-{}.2", super::super::LIBDEFLATE));
     }
 
     #[test]
