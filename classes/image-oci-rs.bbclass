@@ -39,11 +39,7 @@ IMAGE_TYPEDEP:oci ?= "container tar.bz2"
 # `container` is a type without a file. image.bbclass knows that only where a recipe itself asks for the type.
 IMAGE_TYPES_MASKED:append = " container"
 
-#
-# What brings the engine
-#
-OCI_NATIVE_DEPENDS ?= "python3-image-oci-rs-native:do_populate_sysroot"
-OCI_NATIVE_DEPENDS[doc] = "Task that provides the Python package image_oci_rs; empty where it is installed in the Python that runs bitbake."
+inherit oci-rs-engine
 
 #
 # Name and platform
@@ -170,9 +166,6 @@ OCI_UPDATE_FROM[doc] = "Layout directory or archive of the last release: the log
 OCI_UPDATE_BUDGET ?= ""
 OCI_UPDATE_BUDGET[doc] = "Most bytes of new layers, with K, M, G or T for binary units: the task fails above it; empty for any number."
 
-# Varflags that are BitBake's own; all others of OCI_IMAGE_LABELS, OCI_IMAGE_ENV_VARS and OCI_IMAGE_ANNOTATIONS are entries.
-OCI_RESERVED_VARFLAGS = "doc export func python type unexport vardeps vardepsexclude vardepvalue vardepvalueexclude"
-
 def oci_rs_subarch(d):
     """The variant that TUNE_FEATURES names; only 32-bit arm has one."""
     if d.getVar('TARGET_ARCH') != 'arm':
@@ -224,9 +217,6 @@ do_image_oci[depends] += "${OCI_NATIVE_DEPENDS}"
 do_image_debugfs_oci[prefuncs] += "oci_rs_build_debugfs_image"
 do_image_debugfs_oci[depends] += "${OCI_NATIVE_DEPENDS}"
 
-# Puts nativepython3 on PATH, for the case that the Python that runs bitbake can't load the engine.
-EXTRANATIVEPATH += "python3-native"
-
 # :append, because image_types.bbclass assigns, and may be inherited later. The same bytes for the same layout.
 CONVERSIONTYPES:append = " tar"
 CONVERSION_CMD:tar = "tar --sort=name --format=posix --pax-option=delete=atime,delete=ctime --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=u=rw,go=r,a+X -C ${IMAGE_NAME}.${type} -cf ${IMAGE_NAME}.${type}.tar ."
@@ -236,63 +226,22 @@ CONVERSION_CMD:tar = "tar --sort=name --format=posix --pax-option=delete=atime,d
 python () {
     types = '%s %s' % (d.getVar('IMAGE_FSTYPES'), d.getVar('IMAGE_FSTYPES_DEBUGFS'))
     if bb.data.inherits_class('image', d) and 'oci' in [fstype.split('.')[0] for fstype in types.split()]:
-        library = oci_rs_own_library(d)
+        library = oci_rs_own_library(d, 'bitbake')
         problem = library and library.problem(d)
         if problem:
             raise bb.parse.SkipRecipe(problem)
 }
 
-def oci_rs_own_library(d):
-    """The module image_oci_rs.bitbake as it lies in this layer: when a recipe is parsed there is no sysroot yet.
-
-    None where the class was copied alone. It has another name, so that the task can import the one with an engine.
-    """
-    import importlib, sys, types
-    classes = os.path.dirname(bb.utils.which(d.getVar('BBPATH'), 'classes/image-oci-rs.bbclass'))
-    package = os.path.join(os.path.dirname(classes), 'python/image_oci_rs')
-    name = 'image_oci_rs_of_the_layer'
-    if not os.path.exists(package):
-        return None
-    if name not in sys.modules:
-        sys.modules[name] = types.ModuleType(name)
-        sys.modules[name].__path__ = [package]
-    # The layer is also the source of a recipe, and more files in it would be another source.
-    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        library = importlib.import_module(name + '.bitbake')
-    finally:
-        sys.dont_write_bytecode = before
-    for module, loaded in sorted(sys.modules.items()):
-        if module.startswith(name + '.'):
-            bb.parse.mark_dependency(d, loaded.__file__)
-    return library
-
 python oci_rs_build_image () {
-    oci_rs_library(d).build_image(d)
+    oci_rs_library(d, 'bitbake').build_image(d)
 }
 
 python oci_rs_build_debugfs_image () {
     # image.bbclass makes these changes in another function, which runs later than this one.
     debug = bb.data.createCopy(d)
     setup_debugfs_variables(debug)
-    oci_rs_library(d).build_image(debug, suffix='-dbg')
+    oci_rs_library(d, 'bitbake').build_image(debug, suffix='-dbg')
 }
-
-def oci_rs_library(d):
-    """The module image_oci_rs.bitbake, out of the native sysroot or else out of the Python that runs bitbake."""
-    import glob, sys
-    site_packages = sorted(glob.glob(d.expand('${STAGING_DIR_NATIVE}${prefix_native}/lib/python3*/site-packages')))
-    sys.path[:0] = site_packages
-    try:
-        import image_oci_rs.bitbake
-    except ImportError as error:
-        bb.fatal('The Python package image_oci_rs cannot be imported: %s. Either leave OCI_NATIVE_DEPENDS (now "%s") '
-                 'to its default, which builds it, or install it in the Python that runs bitbake: '
-                 '%s -m pip install image-oci-rs' % (error, d.getVar('OCI_NATIVE_DEPENDS'), sys.executable))
-    finally:
-        # Everything else in the sysroot was built for another Python.
-        del sys.path[:len(site_packages)]
-    return image_oci_rs.bitbake
 
 # BitBake can't see what the library reads; tests/bitbake compares these lists with what it does read.
 oci_rs_library[vardeps] = " \

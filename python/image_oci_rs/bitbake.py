@@ -18,12 +18,11 @@ import bb.progress  # type: ignore[import-not-found,import-untyped,unused-ignore
 
 from .api import BuildResult, Progress, build
 from .compare import diff
-from .datastore import Answered, Datastore, Reader, number_in
+from .datastore import Answered, Datastore, Reader, number_in, reference_of
 from .display import cache_notes, difference_text, packages_text
 from .errors import ImageError, SpecError
-from .other_python import build_in
+from .other_python import run_in
 from .outputs import Outputs
-from .parsing import check_name, check_tag
 from .spec import (
     Base,
     Cache,
@@ -36,7 +35,6 @@ from .spec import (
     expand_label_key,
     parse_created,
     parse_layer_rules,
-    parse_reference,
     parse_size,
 )
 
@@ -148,7 +146,7 @@ def image_spec(d: Datastore, outputs: Outputs) -> ImageSpec:
         SpecError: A value is wrong; `field` is a field of the specification, or a variable.
     """
     read = Reader(d)
-    name, tag = _reference(read)
+    name, tag = reference_of(read)
     created = _created(read)
     labels = (_automatic_labels(read, created) if read.switch("OCI_IMAGE_AUTO_LABELS") else {}) | {
         expand_label_key(key): value for key, value in read.entries("OCI_IMAGE_LABELS")
@@ -207,16 +205,6 @@ def _base(read: Reader) -> Base | None:
     # As another recipe of this class has deployed it; the link has the tag in its name.
     link = f"{image}-{re.sub('[:/]', '_', tag)}-oci"
     return Base(os.path.join(deployed, link), mode=mode)
-
-
-def _reference(read: Reader) -> tuple[str, str]:
-    tag = read.text("OCI_IMAGE_TAG")
-    if ":" not in tag:
-        return check_name(read.text("OCI_IMAGE_NAME")), check_tag(tag)
-    try:
-        return parse_reference(tag)
-    except SpecError as error:
-        raise SpecError(error.reason, "OCI_IMAGE_TAG", error.value) from None
 
 
 def _layers(read: Reader, outputs: Outputs) -> Layers:
@@ -316,7 +304,7 @@ def _build(d: Datastore, spec: ImageSpec) -> BuildResult:
             message = f"The engine can't be loaded here, and there is no nativepython3: {error}"
             raise ImageError(message) from error
         bb.note(f"The engine can't be loaded here, so it runs in {python}: {error}")
-        return build_in(python, spec, log=bb.note)
+        return BuildResult.loads(run_in(python, "build", spec.dumps(), log=bb.note))
 
 
 def _budget(read: Reader) -> int | None:

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import bb  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 from .errors import SpecError
-from .spec import parse_key_value, split_words
+from .parsing import check_name, check_tag
+from .spec import parse_key_value, parse_reference, split_words
 
 
 class Datastore(Protocol):
@@ -103,3 +104,14 @@ def number_in(text: str, variable: str) -> int | None:
     if text and re.fullmatch("[0-9]+", text) is None:
         raise SpecError("must be a whole number", variable, text)
     return int(text) if text else None
+
+
+def reference_of(read: Reader) -> tuple[str, str]:
+    """Name and tag of the image: OCI_IMAGE_TAG may hold both."""
+    tag = read.text("OCI_IMAGE_TAG")
+    if ":" not in tag:
+        return check_name(read.text("OCI_IMAGE_NAME")), check_tag(tag)
+    try:
+        return parse_reference(tag)
+    except SpecError as error:
+        raise SpecError(error.reason, "OCI_IMAGE_TAG", error.value) from None

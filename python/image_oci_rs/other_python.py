@@ -1,4 +1,4 @@
-"""Builds an image in another Python interpreter, where this one can't load the compiled core."""
+"""Runs the command in another Python interpreter, where this one can't load the compiled core."""
 
 from __future__ import annotations
 
@@ -9,37 +9,36 @@ from collections.abc import Callable
 from pathlib import Path
 from subprocess import PIPE, Popen, TimeoutExpired
 
-from .api import BuildResult
 from .errors import ImageError
-from .spec import ImageSpec
 
 _PATIENCE = 5.0  # Seconds that the interpreter has to end in when it is asked to.
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
 
-def build_in(python: str, spec: ImageSpec, log: Callable[[str], object]) -> BuildResult:
-    """Builds an image like `build`, with this very package, in another interpreter.
+def run_in(python: str, command: str, spec: str, log: Callable[[str], object]) -> str:
+    """Runs `build` or `index`, with this very package, in another interpreter.
 
     Whatever ends this call or this process, be it a signal, ends the other interpreter too.
 
     Args:
         python: The interpreter.
-        spec: What to build.
+        command: Which of the two.
+        spec: The description that it takes, in JSON.
         log: Takes the lines that the interpreter writes to its standard error.
 
     Returns:
-        What was made.
+        What was made, in JSON.
 
     Raises:
-        ImageError: The build failed; the message is the interpreter's own.
+        ImageError: It failed; the message is the interpreter's own.
         OSError: The interpreter can't be started.
     """
     packages = str(Path(__file__).resolve().parents[1])
-    command = [python, "-m", "image_oci_rs", "build", "--spec", "-", "--json"]
+    words = [python, "-m", "image_oci_rs", command, "--spec", "-", "--json"]
     environment = {**os.environ, "PYTHONPATH": packages, "PYTHONIOENCODING": "utf-8"}
     with Popen(
-        command,
+        words,
         stdin=PIPE,
         stdout=PIPE,
         stderr=PIPE,
@@ -47,16 +46,16 @@ def build_in(python: str, spec: ImageSpec, log: Callable[[str], object]) -> Buil
         preexec_fn=_end_with_parent,
     ) as process:
         try:
-            out, err = process.communicate(spec.dumps().encode())
+            out, err = process.communicate(spec.encode())
         except BaseException:
             _end(process)
             raise
-    words = err.decode(errors="replace").strip()
+    said = err.decode(errors="replace").strip()
     if process.returncode != 0:
-        raise ImageError(f"{' '.join(command)} failed with {process.returncode}: {words}")
-    for line in words.splitlines():
+        raise ImageError(f"{' '.join(words)} failed with {process.returncode}: {said}")
+    for line in said.splitlines():
         log(line)
-    return BuildResult.loads(out.decode())
+    return out.decode()
 
 
 def _end_with_parent() -> None:

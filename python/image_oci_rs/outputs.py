@@ -48,7 +48,7 @@ class Outputs:
             base_name=base_name,
             image_name=read.text("IMAGE_NAME"),
             link_name=f"{base_name}{suffix}-{tag}-oci",
-            archives=_wanted_archives(read.text("OCI_IMAGE_TAR_OUTPUT")),
+            archives=wanted_archives(read.text("OCI_IMAGE_TAR_OUTPUT")),
             keeps_layout="oci" in (d.getVarFlag(task, "subimages") or "").split(),
             suffix=suffix,
         )
@@ -107,7 +107,8 @@ class Outputs:
         return match[1] == self.image_name or match[1].endswith("-dbg") == bool(self.suffix)
 
 
-def _wanted_archives(text: str) -> tuple[str, ...]:
+def wanted_archives(text: str) -> tuple[str, ...]:
+    """The archives that OCI_IMAGE_TAR_OUTPUT asks for: oci, oci-dir."""
     words = text.lower().split()
     if text.lower() in _FALSE_WORDS:
         return ()

@@ -1,24 +1,27 @@
-"""docs/variables.md says of every variable what the class says."""
+"""docs/variables.md and docs/platforms.md say of every variable what the classes say."""
 
 from __future__ import annotations
 
 import re
 
+import pytest
 from bitbake_harness.kit import REPOSITORY, Kit
 
-TEXT = REPOSITORY / "docs/variables.md"
-CLASS = REPOSITORY / "classes/image-oci-rs.bbclass"
+CLASSES = [REPOSITORY / f"classes/{name}.bbclass" for name in ("image-oci-rs", "oci-rs-engine")]
 
 
-def test_every_variable_is_documented_with_its_default(kit: Kit) -> None:
-    d = kit.build_directory("inherit image image-oci-rs\n").parse()
+@pytest.mark.parametrize(
+    ("recipe", "page"), [("inherit image image-oci-rs\n", "variables.md"), ("inherit oci-index-rs\n", "platforms.md")]
+)
+def test_every_variable_is_documented_with_its_default(kit: Kit, recipe: str, page: str) -> None:
+    d = kit.build_directory(recipe).parse()
     declared = {}
     for name in d:
         meaning = d.getVarFlag(name, "doc")
         if name.startswith("OCI_") and meaning:
             default = default_in_words(d.getVar(name, False))
             declared[name] = f"| `{name}` | {default} | {meaning} |"
-    lines = TEXT.read_text().splitlines()
+    lines = (REPOSITORY / "docs" / page).read_text().splitlines()
     documented = {line.split("`")[1]: line for line in lines if line.startswith("| `OCI_")}
     assert documented == declared
 
@@ -42,7 +45,7 @@ NOT_FOR_USERS = {
 
 
 def test_every_variable_of_the_class_has_a_default_and_a_text(kit: Kit) -> None:
-    text = CLASS.read_text()
+    text = "".join(path.read_text() for path in CLASSES)
     named = set(re.findall(r"\bOCI_[A-Z_]+", text)) - NOT_FOR_USERS
     assert set(re.findall(r"^(OCI_\w+)\[doc\] = ", text, re.MULTILINE)) == named
     # Where unset and empty are not the same.
@@ -60,5 +63,5 @@ def test_every_variable_of_the_image_oci_class_is_here() -> None:
         OCI_IMAGE_STOPSIGNAL OCI_IMAGE_SUBARCH OCI_IMAGE_TAG OCI_IMAGE_TAR_OUTPUT
         OCI_IMAGE_WORKINGDIR OCI_LAYERS OCI_LAYER_MODE
     """
-    documented = TEXT.read_text()
+    documented = (REPOSITORY / "docs/variables.md").read_text()
     assert [name for name in old.split() if f"| `{name}` |" not in documented] == []

@@ -82,7 +82,7 @@ def test_the_recipe_is_the_one_that_the_class_asks_for(kit: Kit) -> None:
     d = recipe(kit)
     assert d.getVar("PN") + "-native" == NATIVE_RECIPE
     assert d.getVar("BBCLASSEXTEND").split() == ["native", "nativesdk"]
-    assert (kit.layers[1] / "classes/image-oci-rs.bbclass").read_text().count(f'"{NATIVE_RECIPE}:do_populate_sysroot"')
+    assert (kit.layers[1] / "classes/oci-rs-engine.bbclass").read_text().count(f'"{NATIVE_RECIPE}:do_populate_sysroot"')
 
 
 def test_the_source_is_the_layer(kit: Kit) -> None:

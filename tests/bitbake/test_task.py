@@ -205,7 +205,7 @@ def test_whatever_stops_the_task_stops_the_other_interpreter(
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.3)
         with pytest.raises(SystemExit):
-            other_python.build_in(str(python), spec, log=print)
+            other_python.run_in(str(python), "build", spec.dumps(), log=print)
     finally:
         signal.signal(signal.SIGALRM, before)
     with pytest.raises(ProcessLookupError):

@@ -1,0 +1,52 @@
+#
+# Brings the Python package image_oci_rs, which does the work of image-oci-rs.bbclass and oci-index-rs.bbclass.
+#
+
+OCI_NATIVE_DEPENDS ?= "python3-image-oci-rs-native:do_populate_sysroot"
+OCI_NATIVE_DEPENDS[doc] = "Task that provides the Python package image_oci_rs; empty where it is installed in the Python that runs bitbake."
+
+# Varflags that are BitBake's own; all others of OCI_IMAGE_LABELS, OCI_IMAGE_ENV_VARS and OCI_IMAGE_ANNOTATIONS are entries.
+OCI_RESERVED_VARFLAGS = "doc export func python type unexport vardeps vardepsexclude vardepvalue vardepvalueexclude"
+
+# Puts nativepython3 on PATH, for the case that the Python that runs bitbake can't load the engine.
+EXTRANATIVEPATH += "python3-native"
+
+def oci_rs_own_library(d, module):
+    """A module of image_oci_rs as it lies in this layer: when a recipe is parsed there is no sysroot yet.
+
+    None where the classes were copied without it. It has another name, so that the task can import the one with an engine.
+    """
+    import importlib, sys, types
+    classes = os.path.dirname(bb.utils.which(d.getVar('BBPATH'), 'classes/oci-rs-engine.bbclass'))
+    package = os.path.join(os.path.dirname(classes), 'python/image_oci_rs')
+    name = 'image_oci_rs_of_the_layer'
+    if not os.path.exists(package):
+        return None
+    if name not in sys.modules:
+        sys.modules[name] = types.ModuleType(name)
+        sys.modules[name].__path__ = [package]
+    # The layer is also the source of a recipe, and more files in it would be another source.
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        library = importlib.import_module('%s.%s' % (name, module))
+    finally:
+        sys.dont_write_bytecode = before
+    for loaded_name, loaded in sorted(sys.modules.items()):
+        if loaded_name.startswith(name + '.'):
+            bb.parse.mark_dependency(d, loaded.__file__)
+    return library
+
+def oci_rs_library(d, module):
+    """A module of image_oci_rs, out of the native sysroot or else out of the Python that runs bitbake."""
+    import glob, importlib, sys
+    site_packages = sorted(glob.glob(d.expand('${STAGING_DIR_NATIVE}${prefix_native}/lib/python3*/site-packages')))
+    sys.path[:0] = site_packages
+    try:
+        return importlib.import_module('image_oci_rs.' + module)
+    except ImportError as error:
+        bb.fatal('The Python package image_oci_rs cannot be imported: %s. Either leave OCI_NATIVE_DEPENDS (now "%s") '
+                 'to its default, which builds it, or install it in the Python that runs bitbake: '
+                 '%s -m pip install image-oci-rs' % (error, d.getVar('OCI_NATIVE_DEPENDS'), sys.executable))
+    finally:
+        # Everything else in the sysroot was built for another Python.
+        del sys.path[:len(site_packages)]

@@ -1,0 +1,148 @@
+"""The datastore of a BitBake task in, an index of images for several platforms out.
+
+Called by classes/oci-index-rs.bbclass: `problem` when a recipe is parsed, `build_index` in the task do_deploy, where
+whatever is wrong ends in `bb.fatal`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from glob import escape, glob
+from pathlib import Path
+
+import bb  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+from .datastore import Datastore, Reader, reference_of
+from .errors import ImageError, SpecError
+from .multiplatform import IndexResult, IndexSpec, index
+from .other_python import run_in
+from .outputs import wanted_archives
+from .spec import Archive, Output
+
+# Where the value of a field comes from, for messages.
+_VARIABLES: Mapping[str, str] = {
+    "images": "OCI_INDEX_IMAGES",
+    "name": "OCI_IMAGE_NAME",
+    "tag": "OCI_IMAGE_TAG",
+    "annotations": "OCI_IMAGE_ANNOTATIONS",
+    "output": "DEPLOYDIR",
+}
+
+# What OE-core appends to the TMPDIR of a multiconfig, besides nothing.
+_TCLIBCAPPENDS = ("", "-glibc", "-musl")
+
+
+def problem(d: Datastore) -> str | None:
+    """What is wrong with the variables, as far as their text tells; None if nothing. For the time of parsing."""
+    read = Reader(d)
+    try:
+        words = _words(read)
+        _spec(read, words)
+    except SpecError as error:
+        return _sentence(error)
+    return None
+
+
+def build_index(d: Datastore) -> None:
+    """Makes the index that the variables describe; the work of a task.
+
+    Raises:
+        bb.BBHandledException: Something is wrong; the log says what.
+    """
+    read = Reader(d)
+    try:
+        spec = _spec(read, [_path(read, word) for word in _words(read)])
+        result = _index(d, spec)
+    except SpecError as error:
+        bb.fatal(_sentence(error))
+    except (ImageError, OSError) as error:
+        bb.fatal(str(error))
+    else:
+        bb.note(f"{result.name}: index {result.index.digest}")
+        for image in result.images:
+            bb.note(f"{image.platform}: {image.digest}, out of {image.path}")
+        for path in spec.output.paths:
+            bb.note(f"wrote {path}")
+        for note in result.notes:
+            bb.note(note)
+
+
+def _sentence(error: SpecError) -> str:
+    return f"{_VARIABLES.get(error.field, error.field)}: {error.detail}"
+
+
+def _words(read: Reader) -> tuple[str, ...]:
+    """The images by the names that recipes give them."""
+    words = read.words("OCI_INDEX_IMAGES")
+    for word in words:
+        parts = word.split(":")
+        is_recipe = len(parts) == 1 or (len(parts) == 3 and parts[0] == "mc" and parts[1] != "")
+        if "/" not in word and not (is_recipe and parts[-1]):
+            raise SpecError("must be RECIPE, mc:MULTICONFIG:RECIPE, or a path with a slash", "OCI_INDEX_IMAGES", word)
+        if words.count(word) > 1:
+            raise SpecError("must not stand there twice", "OCI_INDEX_IMAGES", word)
+    return words
+
+
+def _spec(read: Reader, images: Iterator[str] | tuple[str, ...] | list[str]) -> IndexSpec:
+    name, tag = reference_of(read)
+    layout = f"{read.text('PN')}-{_in_file_name(tag)}-oci"
+    place = Path(read.text("DEPLOYDIR"))
+    prefixes = {"oci": "", "oci-dir": layout}
+    return IndexSpec(
+        images=tuple(images),
+        name=name,
+        tag=tag,
+        annotations=dict(read.entries("OCI_IMAGE_ANNOTATIONS")),
+        output=Output(
+            layout=str(place / layout),
+            archives=tuple(
+                Archive(str(place / f"{layout.removesuffix('oci')}{kind}.tar"), prefixes[kind])
+                for kind in wanted_archives(read.text("OCI_IMAGE_TAR_OUTPUT"))
+            ),
+            # The task may run again where an earlier run was killed.
+            replace=True,
+        ),
+    )
+
+
+def _path(read: Reader, word: str) -> str:
+    """Where an image lies, now that it is there."""
+    if "/" in word:
+        return word
+    *_, multiconfig, recipe = ["", *word.split(":")]
+    link = f"{recipe}-{_in_file_name(read.text('OCI_INDEX_IMAGE_TAG'))}-oci"
+    here = read.text("BB_CURRENT_MC")
+    if multiconfig in ("", here):
+        return os.path.join(read.text("DEPLOY_DIR_IMAGE"), link)
+    told = read.d.getVarFlag("OCI_INDEX_DEPLOY_DIR", multiconfig)
+    if told:
+        return os.path.join(told, link)
+    places = [os.path.join(read.text("TOPDIR"), f"tmp-{multiconfig}{libc}/deploy/images") for libc in _TCLIBCAPPENDS]
+    places.append(os.path.join(read.text("DEPLOY_DIR"), "images"))
+    found = sorted(path for place in places for path in glob(f"{escape(place)}/*/{escape(link)}"))
+    if len(found) == 1:
+        return found[0]
+    what = f"{' and '.join(found)} have it" if found else f"no {link} is below {', '.join(places)}"
+    reason = f"must be found in one place, but {what}; OCI_INDEX_DEPLOY_DIR[{multiconfig}] can say where"
+    raise SpecError(reason, "OCI_INDEX_IMAGES", word)
+
+
+def _in_file_name(tag: str) -> str:
+    return re.sub("[:/]", "_", tag)
+
+
+def _index(d: Datastore, spec: IndexSpec) -> IndexResult:
+    """Runs the engine in this process, or where that can't load it in BitBake's own Python."""
+    try:
+        return index(spec)
+    except ImportError as error:
+        python = shutil.which("nativepython3", path=d.getVar("PATH"))
+        if python is None:
+            message = f"The engine can't be loaded here, and there is no nativepython3: {error}"
+            raise ImageError(message) from error
+        bb.note(f"The engine can't be loaded here, so it runs in {python}: {error}")
+        return IndexResult.loads(run_in(python, "index", spec.dumps(), log=bb.note))
