@@ -48,7 +48,8 @@ do_patch[noexec] = "1"
 do_configure[noexec] = "1"
 do_compile[noexec] = "1"
 do_install[noexec] = "1"
-do_populate_sysroot[noexec] = "1"
+deltask do_populate_lic
+deltask do_populate_sysroot
 
 def oci_index_rs_depends(d, across):
     """The tasks that deploy the images: those of other multiconfigs, or those of this one."""
