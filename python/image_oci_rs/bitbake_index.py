@@ -121,14 +121,22 @@ def _path(read: Reader, word: str) -> str:
     told = read.d.getVarFlag("OCI_INDEX_DEPLOY_DIR", multiconfig)
     if told:
         return os.path.join(told, link)
+    own = read.text("DEPLOY_DIR_IMAGE")
     places = [os.path.join(read.text("TOPDIR"), f"tmp-{multiconfig}{libc}/deploy/images") for libc in _TCLIBCAPPENDS]
-    places.append(os.path.join(read.text("DEPLOY_DIR"), "images"))
-    found = sorted(path for place in places for path in glob(f"{escape(place)}/*/{escape(link)}"))
+    found = [path for place in places for path in _machines_with(link, place)]
+    if not found:
+        # Multiconfigs may share a TMPDIR, each with a machine of its own.
+        places.append(os.path.dirname(own))
+        found = [path for path in _machines_with(link, places[-1]) if os.path.dirname(path) != own]
     if len(found) == 1:
         return found[0]
     what = f"{' and '.join(found)} have it" if found else f"no {link} is below {', '.join(places)}"
     reason = f"must be found in one place, but {what}; OCI_INDEX_DEPLOY_DIR[{multiconfig}] can say where"
     raise SpecError(reason, "OCI_INDEX_IMAGES", word)
+
+
+def _machines_with(link: str, place: str) -> list[str]:
+    return sorted(glob(f"{escape(place)}/*/{escape(link)}"))
 
 
 def _in_file_name(tag: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bitbake_harness.build_directory import BuildDirectory
+from bitbake_harness.build_directory import BuildDirectory, Outcome
 from bitbake_harness.datastore import task_hashes
 from bitbake_harness.kit import Kit
 
@@ -19,6 +19,7 @@ from image_oci_rs import ImageSpec, Output, Platform, Source, build, validate
 
 RECIPE = """\
 inherit oci-index-rs
+DEPLOY_DIR_IMAGE = "${TMPDIR}/deploy/images/machine"
 OCI_IMAGE_NAME = "r.example/app"
 OCI_IMAGE_TAG = "1.0"
 """
@@ -49,6 +50,11 @@ def deploy(recipe: BuildDirectory, below: str, architecture: str, name: str = "a
             os.chown(path, recipe.kit.user.uid, recipe.kit.user.gid)
 
 
+def deployed(outcome: Outcome) -> Path:
+    """DEPLOY_DIR_IMAGE."""
+    return outcome.deployed / "machine"
+
+
 def listed(layout: Path) -> tuple[Any, list[str]]:
     """The entry of index.json, and the architectures that it leads to."""
     (entry,) = json.loads((layout / "index.json").read_text())["manifests"]
@@ -63,7 +69,7 @@ def test_images_of_this_and_other_multiconfigs_are_found(index_recipe: IndexReci
         'OCI_IMAGE_ANNOTATIONS[a/b] = "c d"',
     )
     for place, architecture in (
-        ("tmp/deploy/images", "amd64"),
+        ("tmp/deploy/images/machine", "amd64"),
         ("tmp-arm/deploy/images/board", "arm64"),
         ("tmp-risc-musl/deploy/images/other", "riscv64"),
         ("told", "s390x"),
@@ -73,7 +79,7 @@ def test_images_of_this_and_other_multiconfigs_are_found(index_recipe: IndexReci
         deploy(recipe, place, architecture)
     outcome = recipe.run("do_deploy")
     assert outcome.succeeded, outcome.output
-    layout = outcome.deployed / "all-1.0-oci"
+    layout = deployed(outcome) / "all-1.0-oci"
     entry, architectures = listed(layout)
     assert architectures == ["amd64", "arm64", "ppc64le", "riscv64", "s390x"]
     assert entry["annotations"] == {
@@ -82,11 +88,11 @@ def test_images_of_this_and_other_multiconfigs_are_found(index_recipe: IndexReci
         "a/b": "c d",
     }
     assert validate(layout).findings == ()
-    names = {path.name for path in outcome.deployed.iterdir()}
+    names = {path.name for path in deployed(outcome).iterdir()}
     assert names == {"app-1.0-oci", "all-1.0-oci", "all-1.0-oci.tar", "all-1.0-oci-dir.tar"}
     assert f"linux/riscv64: {image_digest(layout, 3)}, out of " in outcome.log("do_deploy")
     again = recipe.run("do_deploy")
-    assert again.succeeded and listed(again.deployed / "all-1.0-oci")[0] == entry
+    assert again.succeeded and listed(deployed(again) / "all-1.0-oci")[0] == entry
 
 
 def image_digest(layout: Path, number: int) -> str:
@@ -109,14 +115,23 @@ def test_an_image_that_is_not_in_one_place_is_named(index_recipe: IndexRecipe) -
     assert "images/one/app-1.0-oci and " in outcome.output and "images/two/app-1.0-oci have it" in outcome.output
 
 
+def test_multiconfigs_may_share_a_directory(index_recipe: IndexRecipe) -> None:
+    recipe = index_recipe('OCI_INDEX_IMAGES = "app mc:arm:app"')
+    for machine, architecture in (("machine", "amd64"), ("other", "arm64")):
+        deploy(recipe, f"tmp/deploy/images/{machine}", architecture)
+    outcome = recipe.run("do_deploy")
+    assert outcome.succeeded, outcome.output
+    assert listed(deployed(outcome) / "all-1.0-oci")[1] == ["amd64", "arm64"]
+
+
 def test_two_images_of_one_platform_stop_the_task(index_recipe: IndexRecipe) -> None:
     recipe = index_recipe('OCI_INDEX_IMAGES = "app other"', 'OCI_INDEX_IMAGE_TAG = "2"')
     for name in ("app", "other"):
-        deploy(recipe, "tmp/deploy/images", "amd64", f"{name}-2-oci")
+        deploy(recipe, "tmp/deploy/images/machine", "amd64", f"{name}-2-oci")
     outcome = recipe.run("do_deploy")
     assert not outcome.succeeded
     assert "OCI_INDEX_IMAGES: it is for linux/amd64, and so is" in outcome.output
-    assert not (outcome.deployed / "all-1.0-oci").exists()
+    assert not (deployed(outcome) / "all-1.0-oci").exists()
 
 
 @pytest.mark.parametrize("current", ["", "default", "arm"])
@@ -179,7 +194,11 @@ def test_every_variable_that_is_read_is_declared_and_changes_the_hash(
         'OCI_INDEX_DEPLOY_DIR[told] = "${TOPDIR}/told"',
         'OCI_IMAGE_ANNOTATIONS[a/b] = "c d"',
     )
-    for place, architecture in (("tmp/deploy/images", "amd64"), ("tmp-arm/deploy/images/x", "arm64"), ("told", "arm")):
+    for place, architecture in (
+        ("tmp/deploy/images/machine", "amd64"),
+        ("tmp-arm/deploy/images/x", "arm64"),
+        ("told", "arm"),
+    ):
         deploy(recipe, place, architecture)
     d = recipe.parse()
 
@@ -207,8 +226,8 @@ def test_every_variable_that_is_read_is_declared_and_changes_the_hash(
 
 def test_where_the_engine_cannot_be_loaded_another_python_runs_it(broken_kit: Kit) -> None:
     recipe = broken_kit.build_directory(RECIPE + 'OCI_INDEX_IMAGES = "app"\n', name="all")
-    deploy(recipe, "tmp/deploy/images", "amd64")
+    deploy(recipe, "tmp/deploy/images/machine", "amd64")
     outcome = recipe.run("do_deploy")
     assert outcome.succeeded, outcome.output
     assert "so it runs in" in outcome.log("do_deploy")
-    assert listed(outcome.deployed / "all-1.0-oci")[1] == ["amd64"]
+    assert listed(deployed(outcome) / "all-1.0-oci")[1] == ["amd64"]
