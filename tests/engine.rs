@@ -77,6 +77,7 @@ fn entries_are_sorted_and_a_hard_link_points_at_the_first_name() {
 #[test]
 fn threads_and_compression_change_nothing_but_the_compressed_bytes() {
     let (root, out) = (sample_rootfs(), tempfile::tempdir().unwrap());
+    let plain = build_sources(out.path(), &[(root.path(), "/")], &json!({})).unwrap().layers[0].diff_id.clone();
     for algorithm in ["gzip", "zstd", "none"] {
         let of_threads = |threads: u64| {
             let changes = json!({"threads": threads, "compression": {"algorithm": algorithm}});
@@ -84,6 +85,7 @@ fn threads_and_compression_change_nothing_but_the_compressed_bytes() {
         };
         let (one, seven) = (of_threads(1), of_threads(7));
         assert_eq!(one.manifest.digest, seven.manifest.digest, "{algorithm}");
+        assert_eq!(seven.layers[0].diff_id, plain, "{algorithm}");
         assert_eq!(lines_of(out.path(), &seven), SAMPLE_LINES, "{algorithm}");
     }
 }

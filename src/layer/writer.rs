@@ -107,7 +107,8 @@ pub struct LayerWriter<'a> {
     /// at multiples of this size from its header on, so that a change in one file leaves the members of others alone.
     member_size: usize,
     buffer: Vec<u8>,
-    hasher: Hasher,
+    /// Of the tar stream, unless the blob has just its bytes and so its digest.
+    hasher: Option<Hasher>,
     uncompressed_size: u64,
     first_names: BTreeMap<Inode, Vec<u8>>,
     counts: Counts,
@@ -129,7 +130,7 @@ impl<'a> LayerWriter<'a> {
             compression,
             member_size: compression.member_size(),
             buffer: Vec::with_capacity(compression.member_size()),
-            hasher: Hasher::new(Algorithm::Sha256),
+            hasher: (compression != Compression::None).then(|| Hasher::new(Algorithm::Sha256)),
             uncompressed_size: 0,
             first_names: BTreeMap::new(),
             counts: Counts::default(),
@@ -161,7 +162,7 @@ impl<'a> LayerWriter<'a> {
         }
         let start = self.buffer.len();
         member.write_header(&mut self.buffer)?;
-        self.hasher.update(&self.buffer[start..]);
+        self.hash_from(start);
         if let (Kind::File { size, content }, None) = (&entry.kind, &first_name) {
             self.copy_content(content, *size)?;
         }
@@ -204,7 +205,7 @@ impl<'a> LayerWriter<'a> {
         }
         let start = self.buffer.len();
         Member { entry: &whiteout, mtime: 0, link_to: None }.write_header(&mut self.buffer)?;
-        self.hasher.update(&self.buffer[start..]);
+        self.hash_from(start);
         self.repeated += 1;
         Ok(())
     }
@@ -217,14 +218,15 @@ impl<'a> LayerWriter<'a> {
         if self.counts.xattrs_left_out > 0 {
             self.notes.push(format!("{} extended attributes left out by the policy", self.counts.xattrs_left_out));
         }
-        self.hasher.update(&END);
+        let start = self.buffer.len();
         self.buffer.extend_from_slice(&END);
+        self.hash_from(start);
         self.send()?;
         let blob = self.members.finish()?.finish()?;
         Ok(Layer {
+            diff_id: self.hasher.map_or_else(|| blob.digest.clone(), Hasher::finish),
             blob,
             compression: self.compression,
-            diff_id: self.hasher.finish(),
             uncompressed_size: self.uncompressed_size,
             counts: self.counts,
             repeated: self.repeated,
@@ -253,7 +255,7 @@ impl<'a> LayerWriter<'a> {
             if read < want {
                 return Err(Error::rootfs(name, format!("it shrank below {size} bytes while it was read")));
             }
-            self.hasher.update(&self.buffer[start..]);
+            self.hash_from(start);
             self.progress.add_bytes(want as u64);
             remaining -= want as u64;
             if self.buffer.len() >= self.member_size {
@@ -263,12 +265,18 @@ impl<'a> LayerWriter<'a> {
         if reader.has_more().map_err(Error::io("read", name))? {
             return Err(Error::rootfs(name, format!("it grew beyond {size} bytes while it was read")));
         }
-        let zeros = [0; BLOCK];
-        let padding = &zeros[..padding(size)];
-        self.hasher.update(padding);
-        self.buffer.extend_from_slice(padding);
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(&[0; BLOCK][..padding(size)]);
+        self.hash_from(start);
         self.content_bytes += size;
         Ok(())
+    }
+
+    /// Hashes what the buffer got since it had so many bytes, which the processor still has at hand.
+    fn hash_from(&mut self, start: usize) {
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&self.buffer[start..]);
+        }
     }
 
     fn send(&mut self) -> Result<()> {
