@@ -61,9 +61,9 @@ OCI_IMAGE_OS[doc] = "Operating system under Go's name."
 OCI_IMAGE_ENTRYPOINT ?= "${@'' if d.getVar('OCI_IMAGE_CMD') is not None or d.getVar('OCI_BASE_IMAGE') else 'sh'}"
 OCI_IMAGE_ENTRYPOINT[doc] = "List: the program and first arguments that always run; sh, unless OCI_IMAGE_CMD or OCI_BASE_IMAGE is set."
 OCI_IMAGE_ENTRYPOINT_ARGS ?= ""
-OCI_IMAGE_ENTRYPOINT_ARGS[doc] = "List: arguments that whoever runs the container can replace; not used when OCI_IMAGE_CMD is set."
+OCI_IMAGE_ENTRYPOINT_ARGS[doc] = "List: arguments that whoever runs the container can replace; not used when OCI_IMAGE_CMD has a value."
 # Some have no default: unset and empty are not the same. Unset is what the base image says; set and empty is nothing.
-OCI_IMAGE_CMD[doc] = "List: the command, or the entrypoint's arguments, that whoever runs the container can replace; set and empty means none."
+OCI_IMAGE_CMD[doc] = "List: the command, or the entrypoint's arguments, that whoever runs the container can replace; set and empty means none, or OCI_IMAGE_ENTRYPOINT_ARGS."
 # A hash of an empty variable is that of an unset one; this tells them apart.
 OCI_IMAGE_CMD[vardepvalue] = "${@repr(d.getVar('OCI_IMAGE_CMD'))}"
 OCI_IMAGE_WORKINGDIR[vardepvalue] = "${@repr(d.getVar('OCI_IMAGE_WORKINGDIR'))}"

@@ -45,7 +45,9 @@ MEANINGS: list[tuple[str, dict[str, Any]]] = [
         'OCI_IMAGE_ENTRYPOINT_ARGS = "-c env"',
         {"config.entrypoint": ["sh"], "config.cmd": ["-c", "env"]},
     ),
-    ('OCI_IMAGE_ENTRYPOINT_ARGS = "-c env"\nOCI_IMAGE_CMD = ""', {"config.cmd": []}),
+    ('OCI_IMAGE_ENTRYPOINT_ARGS = "-c env"\nOCI_IMAGE_CMD = ""', {"config.cmd": ["-c", "env"]}),
+    ('OCI_IMAGE_ENTRYPOINT_ARGS = "-c env"\nOCI_IMAGE_CMD = "id"', {"config.cmd": ["id"]}),
+    ('OCI_IMAGE_CMD = ""', {"config.cmd": []}),
     (
         'OCI_IMAGE_ENTRYPOINT = "/usr/bin/catatonit --"',
         {"config.entrypoint": ["/usr/bin/catatonit", "--"]},
