@@ -190,7 +190,7 @@ def _entrypoint(read: Reader) -> tuple[str, ...] | None:
 
 
 def _command(read: Reader) -> tuple[str, ...] | None:
-    """The command, or the entrypoint's arguments: recipes that give those empty the command. Else empty clears the base's."""
+    """The command, or the entrypoint's arguments: recipes that give those empty it. Empty alone clears the base's."""
     command = read.optional_words("OCI_IMAGE_CMD")
     return command or read.words("OCI_IMAGE_ENTRYPOINT_ARGS") or command
 
