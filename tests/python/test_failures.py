@@ -285,7 +285,12 @@ def interrupted(
 
     The signal is sent when `started` is true, or without it when the program has written a line.
     """
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+
+    def heed_signals() -> None:
+        # A shell without job control has what it starts in the background ignore this one.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed_signals) as process:
         assert process.stdout is not None and process.stderr is not None
         if started is None:
             assert process.stdout.readline() == b"packing\n"
