@@ -25,11 +25,11 @@
 inherit deploy nopackages oci-rs-engine
 
 OCI_INDEX_IMAGES ?= ""
-OCI_INDEX_IMAGES[doc] = "List: what the index is made of, each RECIPE, mc:MULTICONFIG:RECIPE, or the path of a layout directory or archive, with a slash."
+OCI_INDEX_IMAGES[doc] = "List: what the index is made of, each RECIPE, mc:MULTICONFIG:RECIPE, mc::RECIPE of the default configuration, or the path of a layout directory or archive, with a slash."
 OCI_INDEX_IMAGE_TAG ?= "${OCI_IMAGE_TAG}"
 OCI_INDEX_IMAGE_TAG[doc] = "Tag under which these recipes have deployed their images."
 OCI_INDEX_DEPLOY_DIR ?= ""
-OCI_INDEX_DEPLOY_DIR[doc] = "Varflags: for a multiconfig its DEPLOY_DIR_IMAGE, where that is not the only directory below TOPDIR/tmp-MULTICONFIG/deploy/images that has the image."
+OCI_INDEX_DEPLOY_DIR[doc] = "Varflags: for a multiconfig, or default, its DEPLOY_DIR_IMAGE, where that is not the only directory below TOPDIR/tmp-MULTICONFIG/deploy/images that has the image."
 OCI_IMAGE_NAME ?= "${PN}"
 OCI_IMAGE_NAME[doc] = "Name under which docker, podman and containerd list the image, without the tag."
 OCI_IMAGE_TAG ?= "latest"

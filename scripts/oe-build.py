@@ -58,6 +58,8 @@ def check_release(release: Release) -> None:
     release.bitbake("the examples", *examples.NAMES)
     for name in examples.NAMES:
         say(name, examples.check(release, name))
+    release.bitbake("an index, with the image of another machine", examples.INDEX)
+    say(examples.INDEX, examples.check_index(release))
     before = image_digest(release)
     release.bitbake("the image task once more", "-f", "-c", "image_oci", IMAGE)
     release.bitbake("and what follows", IMAGE)

@@ -40,6 +40,7 @@ def problem(d: Datastore) -> str | None:
     read = Reader(d)
     try:
         words = _words(read)
+        _require_multiconfigs(read, words)
         _spec(read, words)
     except SpecError as error:
         return _sentence(error)
@@ -79,12 +80,33 @@ def _words(read: Reader) -> tuple[str, ...]:
     words = read.words("OCI_INDEX_IMAGES")
     for word in words:
         parts = word.split(":")
-        is_recipe = len(parts) == 1 or (len(parts) == 3 and parts[0] == "mc" and parts[1] != "")
+        is_recipe = len(parts) == 1 or (len(parts) == 3 and parts[0] == "mc")
         if "/" not in word and not (is_recipe and parts[-1]):
-            raise SpecError("must be RECIPE, mc:MULTICONFIG:RECIPE, or a path with a slash", "OCI_INDEX_IMAGES", word)
+            raise SpecError(
+                "must be RECIPE, mc:MULTICONFIG:RECIPE, mc::RECIPE, or a path with a slash", "OCI_INDEX_IMAGES", word
+            )
         if words.count(word) > 1:
             raise SpecError("must not stand there twice", "OCI_INDEX_IMAGES", word)
     return words
+
+
+def _require_multiconfigs(read: Reader, words: tuple[str, ...]) -> None:
+    """BitBake ends the whole build for one that it does not know, whatever was asked for."""
+    known = read.text("BBMULTICONFIG").split()
+    for word in words:
+        if "/" not in word and _multiconfig(read, word) not in ("", _current(read), *known):
+            has = f"BBMULTICONFIG has {' '.join(known)}" if known else "BBMULTICONFIG is empty"
+            raise SpecError(f"must be of a multiconfig of this build, and {has}", "OCI_INDEX_IMAGES", word)
+
+
+def _multiconfig(read: Reader, word: str) -> str:
+    """Of which multiconfig an image is; the default configuration has an empty name."""
+    return word.split(":")[1] if ":" in word else _current(read)
+
+
+def _current(read: Reader) -> str:
+    name = read.text("BB_CURRENT_MC")
+    return "" if name == "default" else name
 
 
 def _spec(read: Reader, images: Iterator[str] | tuple[str, ...] | list[str]) -> IndexSpec:
@@ -113,16 +135,17 @@ def _path(read: Reader, word: str) -> str:
     """Where an image lies, now that it is there."""
     if "/" in word:
         return word
-    *_, multiconfig, recipe = ["", *word.split(":")]
-    link = f"{recipe}-{_in_file_name(read.text('OCI_INDEX_IMAGE_TAG'))}-oci"
-    here = read.text("BB_CURRENT_MC")
-    if multiconfig in ("", here):
-        return os.path.join(read.text("DEPLOY_DIR_IMAGE"), link)
-    told = read.d.getVarFlag("OCI_INDEX_DEPLOY_DIR", multiconfig)
+    multiconfig = _multiconfig(read, word)
+    link = f"{word.split(':')[-1]}-{_in_file_name(read.text('OCI_INDEX_IMAGE_TAG'))}-oci"
+    own = read.text("DEPLOY_DIR_IMAGE")
+    if multiconfig == _current(read):
+        return os.path.join(own, link)
+    flag = multiconfig or "default"
+    told = read.d.getVarFlag("OCI_INDEX_DEPLOY_DIR", flag)
     if told:
         return os.path.join(told, link)
-    own = read.text("DEPLOY_DIR_IMAGE")
-    places = [os.path.join(read.text("TOPDIR"), f"tmp-{multiconfig}{libc}/deploy/images") for libc in _TCLIBCAPPENDS]
+    tmp = f"tmp-{multiconfig}" if multiconfig else "tmp"
+    places = [os.path.join(read.text("TOPDIR"), f"{tmp}{libc}/deploy/images") for libc in _TCLIBCAPPENDS]
     found = [path for place in places for path in _machines_with(link, place)]
     if not found:
         # Multiconfigs may share a TMPDIR, each with a machine of its own.
@@ -131,7 +154,7 @@ def _path(read: Reader, word: str) -> str:
     if len(found) == 1:
         return found[0]
     what = f"{' and '.join(found)} have it" if found else f"no {link} is below {', '.join(places)}"
-    reason = f"must be found in one place, but {what}; OCI_INDEX_DEPLOY_DIR[{multiconfig}] can say where"
+    reason = f"must be found in one place, but {what}; OCI_INDEX_DEPLOY_DIR[{flag}] can say where"
     raise SpecError(reason, "OCI_INDEX_IMAGES", word)
 
 

@@ -81,8 +81,13 @@ def compare_files(release: Release) -> str:
 
 def documents(release: Release, image: str) -> tuple[Any, Any]:
     """Manifest and configuration of an image."""
-    manifest = json.loads(blob(release, image, image_digest(release, image)).read_text())
-    return manifest, json.loads(blob(release, image, manifest["config"]["digest"]).read_text())
+    manifest = document(release, image, image_digest(release, image))
+    return manifest, document(release, image, manifest["config"]["digest"])
+
+
+def document(release: Release, image: str, digest: str) -> Any:
+    """What a blob says that is JSON."""
+    return json.loads(blob(release, image, digest).read_text())
 
 
 def entries(release: Release, image: str, layer: dict[str, Any]) -> Snapshot:

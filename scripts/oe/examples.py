@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from oe.checks import documents, entries, validate
+from oe.checks import document, documents, entries, image_digest, validate
 from oe.release import Release, fail
 
 NAMES = ("oci-example-minimal", "oci-example-nonroot", "oci-example-app", "oci-example-layers")
+INDEX = "oci-example-index"
 # Of each layer the files that tell it from the others; of the configuration what the recipe is about.
 LAYERS = {
     "oci-example-minimal": [{"bin/busybox", "dev/null", "etc/passwd"}],
@@ -55,3 +56,16 @@ def check(release: Release, name: str) -> str:
     if name == "oci-example-app" and manifest["layers"][:1] != documents(release, "oci-example-minimal")[0]["layers"]:
         fail(f"{name} is not built upon the layer of oci-example-minimal")
     return f"{digest}, layers: {len(layers)}"
+
+
+def check_index(release: Release) -> str:
+    """Compares the index of two machines with the images that it is made of."""
+    digest = validate(release, INDEX)
+    found = {
+        entry["platform"]["architecture"]: entry["digest"] for entry in document(release, INDEX, digest)["manifests"]
+    }
+    arm = release.of_multiconfig("arm", "qemuarm64")
+    wanted = {"amd64": image_digest(release, NAMES[0]), "arm64": image_digest(arm, NAMES[0])}
+    if found != wanted:
+        fail(f"{INDEX} has {found}, not {wanted}")
+    return f"{digest}, of {' and '.join(found)}"

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -36,6 +36,8 @@ class Release:
     build: Path
     series: str
     verbose: bool
+    # Where images are, below the build directory.
+    deploys: str = "tmp/deploy/images/qemux86-64"
 
     @classmethod
     def lay_out(cls, host: Host, checkout: Path, verbose: bool) -> Release:
@@ -44,7 +46,7 @@ class Release:
         found = re.findall(r'^LAYERSERIES_CORENAMES = "(.*)"$', (core / "conf/layer.conf").read_text(), re.MULTILINE)
         series = found[0].split()[-1]
         build = host.directory.parent / series
-        (build / "conf").mkdir(parents=True, exist_ok=True)
+        (build / "conf/multiconfig").mkdir(parents=True, exist_ok=True)
         (libraries,) = Path("/usr/lib").glob("*/pseudo")
         layer = host.directory / "image-oci-rs"
         (build / "conf/local.conf").write_text(
@@ -53,11 +55,15 @@ class Release:
             + ('TCLIBCAPPEND = ""\n' if series == "scarthgap" else "")
             + f"require {layer}/scripts/oe/host.conf\n"
         )
+        (build / "conf/multiconfig/arm.conf").write_text(
+            'MACHINE = "qemuarm64"\nTMPDIR = "${TOPDIR}/tmp-arm"\n'
+            'ASSUME_PROVIDED += "packagegroup-cross-canadian-qemuarm64 meta-environment-extsdk-qemuarm64"\n'
+        )
         (build / "conf/bblayers.conf").write_text(
             f'BBPATH = "${{TOPDIR}}"\nBBFILES = ""\nBBLAYERS = "{core} {layer} {layer}/scripts/oe/meta-host"\n'
         )
-        shutil.rmtree(build / "tmp", ignore_errors=True)
-        shutil.rmtree(build / "sstate-cache", ignore_errors=True)
+        for name in "tmp", "tmp-arm", "sstate-cache":
+            shutil.rmtree(build / name, ignore_errors=True)
         give_away(build)
         return cls(host, checkout, build, series, verbose)
 
@@ -100,7 +106,11 @@ class Release:
     @property
     def deployed(self) -> Path:
         """DEPLOY_DIR_IMAGE."""
-        return self.build / "tmp/deploy/images/qemux86-64"
+        return self.build / self.deploys
+
+    def of_multiconfig(self, name: str, machine: str) -> Release:
+        """The same, but with the images of another configuration."""
+        return replace(self, deploys=f"tmp-{name}/deploy/images/{machine}")
 
     @property
     def staged(self) -> Path:

@@ -22,6 +22,7 @@ inherit oci-index-rs
 DEPLOY_DIR_IMAGE = "${TMPDIR}/deploy/images/machine"
 OCI_IMAGE_NAME = "r.example/app"
 OCI_IMAGE_TAG = "1.0"
+BBMULTICONFIG = "arm risc told"
 """
 IndexRecipe = Callable[..., BuildDirectory]
 
@@ -102,6 +103,18 @@ def image_digest(layout: Path, number: int) -> str:
     return digest
 
 
+def test_another_multiconfig_takes_an_image_of_the_default_one(index_recipe: IndexRecipe) -> None:
+    recipe = index_recipe(
+        'BB_CURRENT_MC = "arm"', 'TMPDIR = "${TOPDIR}/tmp-arm"', 'OCI_INDEX_IMAGES = "app mc::app mc:risc:app"'
+    )
+    deploy(recipe, "tmp-arm/deploy/images/machine", "arm64")
+    deploy(recipe, "tmp/deploy/images/qemux86-64", "amd64")
+    deploy(recipe, "tmp-risc/deploy/images/qemuriscv64", "riscv64")
+    outcome = recipe.run("do_deploy")
+    assert outcome.succeeded, outcome.output
+    assert listed(recipe.top / "tmp-arm/deploy/images/machine/all-1.0-oci")[1] == ["amd64", "arm64", "riscv64"]
+
+
 def test_an_image_that_is_not_in_one_place_is_named(index_recipe: IndexRecipe) -> None:
     recipe = index_recipe('OCI_INDEX_IMAGES = "mc:arm:app"')
     outcome = recipe.run("do_deploy")
@@ -136,16 +149,17 @@ def test_two_images_of_one_platform_stop_the_task(index_recipe: IndexRecipe) -> 
 
 @pytest.mark.parametrize("current", ["", "default", "arm"])
 def test_the_images_are_built_first(index_recipe: IndexRecipe, current: str) -> None:
-    words = 'OCI_INDEX_IMAGES = "here mc:arm:there mc:risc:there /srv/image"'
+    words = 'OCI_INDEX_IMAGES = "here mc::default mc:arm:there mc:risc:there /srv/image"'
     d = index_recipe(words, f'BB_CURRENT_MC = "{current}"').parse()
     depends = set(d.getVarFlag("do_deploy", "depends").split())
     across = set(d.getVarFlag("do_deploy", "mcdepends").split())
     if current == "arm":
-        assert across == {"mc:arm:risc:there:do_image_complete"}
+        assert across == {"mc:arm:risc:there:do_image_complete", "mc:arm::default:do_image_complete"}
         assert {"here:do_image_complete", "there:do_image_complete"} <= depends
     else:
         assert across == {"mc::arm:there:do_image_complete", "mc::risc:there:do_image_complete"}
-        assert "here:do_image_complete" in depends and "there:do_image_complete" not in depends
+        assert {"here:do_image_complete", "default:do_image_complete"} <= depends
+        assert "there:do_image_complete" not in depends
     assert d.getVarFlag("do_deploy", "file-checksums").split() == ["/srv/image:False"]
     assert "python3-image-oci-rs-native:do_populate_sysroot" in depends
 
@@ -154,8 +168,22 @@ def test_the_images_are_built_first(index_recipe: IndexRecipe, current: str) -> 
     ("line", "message"),
     [
         ("", "OCI_INDEX_IMAGES: must name at least one image"),
-        ('OCI_INDEX_IMAGES = "mc:app"', "OCI_INDEX_IMAGES: must be RECIPE, mc:MULTICONFIG:RECIPE, or a path"),
-        ('OCI_INDEX_IMAGES = "mc::app"', "OCI_INDEX_IMAGES: must be RECIPE, mc:MULTICONFIG:RECIPE, or a path"),
+        (
+            'OCI_INDEX_IMAGES = "mc:app"',
+            "OCI_INDEX_IMAGES: must be RECIPE, mc:MULTICONFIG:RECIPE, mc::RECIPE, or a path",
+        ),
+        (
+            'OCI_INDEX_IMAGES = "arm::app"',
+            "OCI_INDEX_IMAGES: must be RECIPE, mc:MULTICONFIG:RECIPE, mc::RECIPE, or a path",
+        ),
+        (
+            'OCI_INDEX_IMAGES = "mc:arm64:app"',
+            "OCI_INDEX_IMAGES: must be of a multiconfig of this build, and BBMULTICONFIG has arm risc told (got 'mc:",
+        ),
+        (
+            'OCI_INDEX_IMAGES = "mc:arm:app"\nBBMULTICONFIG = ""',
+            "OCI_INDEX_IMAGES: must be of a multiconfig of this build, and BBMULTICONFIG is empty",
+        ),
         ('OCI_INDEX_IMAGES = "app app"', "OCI_INDEX_IMAGES: must not stand there twice (got 'app')"),
         ('OCI_INDEX_IMAGES = "app"\nOCI_IMAGE_NAME = "App"', "OCI_IMAGE_NAME: "),
         ('OCI_INDEX_IMAGES = "app"\nOCI_IMAGE_TAG = "-"', "OCI_IMAGE_TAG: "),
