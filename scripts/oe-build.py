@@ -70,6 +70,7 @@ def check_release(release: Release) -> None:
     if any(release.build.glob(f"tmp/work/*/{NATIVE}/*/temp/log.do_compile")):
         fail(f"{NATIVE} was compiled again")
     say("the same digest", same(before, image_digest(release)))
+    release.selftest("oe-selftest", "image_oci_rs")
 
 
 @contextmanager
