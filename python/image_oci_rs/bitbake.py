@@ -10,8 +10,6 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from datetime import datetime, timezone
-from subprocess import DEVNULL, run
 
 import bb  # type: ignore[import-not-found,import-untyped,unused-ignore]
 import bb.progress  # type: ignore[import-not-found,import-untyped,unused-ignore]
@@ -23,6 +21,7 @@ from .display import cache_notes, difference_text, packages_text
 from .errors import ImageError, SpecError
 from .other_python import run_in
 from .outputs import Outputs
+from .provenance import labels_of_origin
 from .spec import (
     Base,
     Cache,
@@ -33,7 +32,6 @@ from .spec import (
     Platform,
     Source,
     expand_label_key,
-    parse_created,
     parse_layer_rules,
     parse_size,
 )
@@ -84,9 +82,6 @@ _WITHOUT_MEANING = (
     "OCI_LAYER_CACHE_DIR",
 )
 
-# What BitBake gives a recipe that says nothing of its version.
-_DEFAULT_VERSION = "1.0"
-
 
 def problem(d: Datastore) -> str | None:
     """What is wrong with the variables, as far as their text tells; None if nothing.
@@ -94,7 +89,7 @@ def problem(d: Datastore) -> str | None:
     For the time of parsing, when nothing is built. What the task asks git and the clock of the root filesystem is not
     asked here.
     """
-    later = {"OCI_IMAGE_REVISION": "none", "OCI_IMAGE_BRANCH": "none", "SOURCE_DATE_EPOCH": "0"}
+    later = {"OCI_IMAGE_REVISION": "none", "OCI_IMAGE_BRANCH": "none", "BBLAYERS": "", "SOURCE_DATE_EPOCH": "0"}
     known = Answered(d, later)
     try:
         image_spec(known, Outputs.of(known))
@@ -148,9 +143,8 @@ def image_spec(d: Datastore, outputs: Outputs) -> ImageSpec:
     read = Reader(d)
     name, tag = reference_of(read)
     created = _created(read)
-    labels = (_automatic_labels(read, created) if read.switch("OCI_IMAGE_AUTO_LABELS") else {}) | {
-        expand_label_key(key): value for key, value in read.entries("OCI_IMAGE_LABELS")
-    }
+    labels = labels_of_origin(read, created)
+    labels |= {expand_label_key(key): value for key, value in read.entries("OCI_IMAGE_LABELS")}
     return ImageSpec(
         sources=(Source(read.text("IMAGE_ROOTFS")),),
         name=name + outputs.suffix,
@@ -247,41 +241,6 @@ def _created(read: Reader) -> int | None:
         if seconds is not None:
             return seconds
     return number_in(os.environ.get("SOURCE_DATE_EPOCH", ""), "SOURCE_DATE_EPOCH")
-
-
-def _automatic_labels(read: Reader, created: int | None) -> dict[str, str]:
-    """Labels that say where the image comes from, under the names of image-oci.bbclass."""
-    date = read.text("OCI_IMAGE_BUILD_DATE")
-    if date != "none":
-        try:
-            created = parse_created(date) if date else created
-        except SpecError as error:
-            raise SpecError(error.reason, "OCI_IMAGE_BUILD_DATE", date) from None
-    version = read.text("PV")
-    top = read.text("TOPDIR")
-    labels = {
-        "revision": read.text("OCI_IMAGE_REVISION") or _git(top, "rev-parse", "--verify", "HEAD"),
-        "ref.name": read.text("OCI_IMAGE_BRANCH") or _git(top, "symbolic-ref", "--short", "HEAD"),
-        "created": "none" if date == "none" or created is None else _rfc_3339(created),
-        "version": "" if version == _DEFAULT_VERSION else version,
-    }
-    return {f"org.opencontainers.image.{key}": value for key, value in labels.items() if value not in ("", "none")}
-
-
-def _rfc_3339(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _git(directory: str, *arguments: str) -> str:
-    """What git says of a directory; nothing where there is no git, repository, commit or branch."""
-    # pseudo makes this process look like root, to whom git refuses other users' repositories.
-    environment = {**os.environ, "PSEUDO_UNLOAD": "1"}
-    command = ["git", "-C", directory, *arguments]
-    try:
-        done = run(command, stdin=DEVNULL, capture_output=True, text=True, env=environment)
-    except FileNotFoundError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _build(d: Datastore, spec: ImageSpec) -> BuildResult:

@@ -68,6 +68,7 @@ def test_git_and_the_time_are_left_to_the_task(
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     d = small_image(
         'OCI_IMAGE_AUTO_LABELS = "1"',
+        'OCI_IMAGE_YOCTO_LABELS = "1"',
         'REPRODUCIBLE_TIMESTAMP_ROOTFS = ""',
         "SOURCE_DATE_EPOCH = \"${@d.setVar('ASKED', '1') or '1'}\"",
     ).parse()

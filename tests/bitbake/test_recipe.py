@@ -61,7 +61,7 @@ def test_the_layer() -> None:
 
 @pytest.mark.parametrize("file", [file for file in recipe_files() if file != recipe_file()], ids=lambda file: file.stem)
 def test_examples_have_nothing_wrong_and_hide_no_recipe_of_others(kit: Kit, file: Path) -> None:
-    assert parse(kit.build_directory("").top, file).getVar("__SKIPPED") is None
+    assert parse(kit.build_directory("", conf='BBMULTICONFIG = "arm"').top, file).getVar("__SKIPPED") is None
     assert file.name.startswith("oci-example-")
 
 

@@ -48,7 +48,7 @@ class Recorder:
 @pytest.fixture
 def recorded(small_image: SmallImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recorder:
     """What was read while images were built in every way that there is."""
-    d = small_image('OCI_IMAGE_AUTO_LABELS = "1"', *ENTRIES).parse()
+    d = small_image('OCI_IMAGE_AUTO_LABELS = "1"', 'OCI_IMAGE_YOCTO_LABELS = "1"', *ENTRIES).parse()
     (tmp_path / "rootfs").mkdir()
     (tmp_path / "images").mkdir()
     d.setVar("IMAGE_ROOTFS", str(tmp_path / "rootfs"))

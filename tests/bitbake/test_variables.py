@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
 from collections.abc import Callable
 from typing import Any
 
@@ -319,6 +318,7 @@ MISTAKES = [
     ('OCI_CACHE_LIMIT = "0"', "OCI_CACHE_LIMIT", "0", "from 1 to"),
     ('OCI_THREADS = "many"', "OCI_THREADS", "'many'", "whole number"),
     ('OCI_IMAGE_AUTO_LABELS = "perhaps"', "OCI_IMAGE_AUTO_LABELS", "'perhaps'", "yes"),
+    ('OCI_IMAGE_YOCTO_LABELS = "perhaps"', "OCI_IMAGE_YOCTO_LABELS", "'perhaps'", "yes"),
     (
         'OCI_IMAGE_AUTO_LABELS = "1"\nOCI_IMAGE_BUILD_DATE = "today"',
         "OCI_IMAGE_BUILD_DATE",
@@ -369,72 +369,3 @@ def test_mistake_is_in_the_log_and_leaves_nothing(small_image: SmallImage) -> No
     assert not outcome.succeeded
     assert "ERROR: OCI_IMAGE_LABELS: must be KEY=VALUE (got 'b')" in outcome.log("do_image_oci")
     assert list(build.images.iterdir()) == []
-
-
-REVISION = "org.opencontainers.image.revision"
-BRANCH = "org.opencontainers.image.ref.name"
-CREATED = "org.opencontainers.image.created"
-VERSION = "org.opencontainers.image.version"
-AUTOMATIC = [
-    ('PV = "2.1"', {CREATED: "2018-03-09T12:34:56Z", VERSION: "2.1"}),
-    ('PV = "1.0"', {CREATED: "2018-03-09T12:34:56Z"}),
-    ('OCI_IMAGE_BUILD_DATE = "2026-01-12T20:32:24+01:00"', {CREATED: "2026-01-12T19:32:24Z"}),
-    ('OCI_IMAGE_BUILD_DATE = "0"', {CREATED: "1970-01-01T00:00:00Z"}),
-    ('OCI_IMAGE_BUILD_DATE = "none"', {}),
-    (
-        'OCI_IMAGE_REVISION = "8a3f2b1"\nOCI_IMAGE_BRANCH = "main"\nOCI_IMAGE_BUILD_DATE = "none"',
-        {REVISION: "8a3f2b1", BRANCH: "main"},
-    ),
-    ('OCI_IMAGE_LABELS = ".created=yesterday"', {CREATED: "yesterday"}),
-    ('OCI_IMAGE_AUTO_LABELS = "0"\nPV = "2.1"\nOCI_IMAGE_REVISION = "8a3f2b1"', {}),
-]
-
-
-@pytest.mark.parametrize(("lines", "labels"), AUTOMATIC)
-def test_automatic_labels(small_image: SmallImage, lines: str, labels: dict[str, str]) -> None:
-    # The build directory is in no repository.
-    assert spec_of(small_image('OCI_IMAGE_AUTO_LABELS = "1"', lines))["config"]["labels"] == labels
-
-
-def test_no_time_is_no_label(small_image: SmallImage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
-    build = small_image(
-        'OCI_IMAGE_AUTO_LABELS = "1"',
-        'REPRODUCIBLE_TIMESTAMP_ROOTFS = ""',
-        'SOURCE_DATE_EPOCH = ""',
-    )
-    spec = spec_of(build)
-    assert (spec["created"], spec["config"]["labels"]) == (None, {})
-
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "77")
-    spec = spec_of(build)
-    assert (spec["created"], spec["config"]["labels"]) == (77, {CREATED: "1970-01-01T00:01:17Z"})
-
-
-def test_commit_and_branch_of_the_build_directory_are_labels(small_image: SmallImage) -> None:
-    build = small_image('OCI_IMAGE_AUTO_LABELS = "1"', 'OCI_IMAGE_BUILD_DATE = "none"')
-    git(build, "init", "--quiet", "--initial-branch=work/branch", "--template=")
-    git(build, "add", "conf")
-    git(build, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--message=first")
-    commit = git(build, "rev-parse", "HEAD")
-    labels = config_of(build)["Labels"]
-    assert labels == {REVISION: commit, BRANCH: "work/branch"}
-
-    git(build, "checkout", "--quiet", "--detach")
-    assert config_of(build)["Labels"] == {REVISION: commit}
-
-    recipe = build.recipe.read_text() + 'OCI_IMAGE_REVISION = "none"\n'
-    build.write(recipe)
-    assert "Labels" not in config_of(build)
-
-
-def git(build: BuildDirectory, *words: str) -> str:
-    """Runs git as the build user, to whom the repository belongs."""
-    command = [*build.kit.user.become, "git", "-C", str(build.top), *words]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def config_of(build: BuildDirectory) -> Any:
-    outcome = build.run()
-    assert outcome.succeeded, outcome.output
-    return layout_json(outcome.deployed / "app-latest-oci")[2]["config"]
