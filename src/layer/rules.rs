@@ -134,9 +134,9 @@ fn no_package(name: &str, packages: &Packages) -> Error {
     let similar: Vec<_> =
         known.iter().copied().filter(|known| known.contains(name) || name.contains(known)).take(5).collect();
     let reason = match (known.is_empty(), similar.is_empty()) {
-        (true, _) => "nothing is known of the packages in the root filesystem, so none can be named".to_owned(),
-        (false, true) => "no such package in the root filesystem".to_owned(),
-        (false, false) => format!("no such package in the root filesystem; there is {}", similar.join(", ")),
+        (true, _) => "the root filesystem has no database of packages, and no source of them was named".to_owned(),
+        (false, true) => "no such package is in the root filesystem: install it, or leave it out here".to_owned(),
+        (false, false) => format!("no such package is in the root filesystem; there is {}", similar.join(", ")),
     };
     Error::spec("layers.rules", name, reason)
 }

@@ -153,4 +153,7 @@ def test_layers_that_the_mode_does_not_use_are_a_note(image: SmallImage) -> None
 def test_a_package_that_is_not_there_stops_the_task(image: SmallImage) -> None:
     outcome = image('OCI_LAYER_MODE = "multi"', 'OCI_LAYERS = "web:packages:nginx"').run()
     assert not outcome.succeeded
-    assert "OCI_LAYERS: no such package in the root filesystem (got 'nginx')" in outcome.output
+    assert (
+        "OCI_LAYERS: no such package is in the root filesystem: install it, or leave it out here (got 'nginx')"
+        in outcome.output
+    )

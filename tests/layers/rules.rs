@@ -155,11 +155,19 @@ fn a_rule_that_fits_nothing_is_named_with_what_would() {
     let nothing = tree("etc/motd = hello");
     let rules_of = "layers.rules: ";
     for (root, words, message_of) in [
-        (&root, "a:packages:bish", "no such package in the root filesystem (got \"bish\")"),
-        (&root, "a:packages:bash5", "no such package in the root filesystem; there is bash (got \"bash5\")"),
-        (&root, "a:packages:libc", "no such package in the root filesystem; there is libc6 (got \"libc\")"),
-        (&root, "a:packages:l", "no such package in the root filesystem; there is acl, libc6, readline (got \"l\")"),
-        (&nothing, "a:packages:bash", "nothing is known of the packages in the root filesystem, so none can be named"),
+        (
+            &root,
+            "a:packages:bish",
+            "no such package is in the root filesystem: install it, or leave it out here (got \"bish\")",
+        ),
+        (&root, "a:packages:bash5", "no such package is in the root filesystem; there is bash (got \"bash5\")"),
+        (&root, "a:packages:libc", "no such package is in the root filesystem; there is libc6 (got \"libc\")"),
+        (&root, "a:packages:l", "no such package is in the root filesystem; there is acl, libc6, readline (got \"l\")"),
+        (
+            &nothing,
+            "a:packages:bash",
+            "the root filesystem has no database of packages, and no source of them was named",
+        ),
         (&root, "a:files:/etc/issue", "no such path in the root filesystem (got \"/etc/issue\")"),
         (&root, "a:directories:/opt", "no such path in the root filesystem (got \"/opt\")"),
         (&root, "a:files:/etc", "a directory in the root filesystem; its type is `directories` (got \"/etc\")"),
