@@ -95,11 +95,12 @@ impl LayoutWriter {
         if is_file && fs::hard_link(&original, &place).is_ok() {
             return Ok(());
         }
-        let mut copy = DigestWriter::new(File::create_new(&place).map_err(Error::io("create", &place))?);
+        let file = File::create_new(&place).map_err(Error::io("create", &place))?;
+        let mut copy = DigestWriter::with_algorithm(file, digest.algorithm());
         io::copy(&mut source.blob(&digest)?, &mut copy).map_err(Error::io("write", &place))?;
         let (file, copied, _) = copy.finish();
         file.sync_all().map_err(Error::io("sync", &place))?;
-        if copied != digest && digest.algorithm() == Algorithm::Sha256 {
+        if copied != digest {
             return Err(Error::layout(source.path(), format!("blob {digest}: the digest of its bytes is {copied}")));
         }
         Ok(())
@@ -188,4 +189,37 @@ impl Write for BlobWriter {
 
 fn sync_directory(path: &Path) -> Result<()> {
     File::open(path).and_then(|directory| directory.sync_all()).map_err(Error::io("sync", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::digest::Hasher;
+    use crate::layout::sample::Sample;
+    use crate::progress::Progress;
+
+    #[test]
+    fn a_blob_that_is_copied_is_checked_by_the_algorithm_of_its_digest() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("source");
+        Sample::new().write(&path);
+        for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+            let mut hasher = Hasher::new(algorithm);
+            hasher.update(b"right");
+            let digest = hasher.finish();
+            // Links are not linked to but copied.
+            let blob = path.join(location(&digest));
+            fs::create_dir_all(blob.parent().unwrap()).unwrap();
+            symlink(directory.path().join("elsewhere"), &blob).unwrap();
+            for (bytes, kept) in [("right", true), ("wrong", false)] {
+                fs::write(directory.path().join("elsewhere"), bytes).unwrap();
+                let source = LayoutReader::open(&path, &Progress::default()).unwrap();
+                let target = LayoutWriter::new(&directory.path().join("target"), true).unwrap();
+                let adopted = target.adopt(&source, &spec::descriptor("a/b", &digest, 5));
+                assert_eq!(adopted.is_ok(), kept, "{bytes}: {adopted:?}");
+            }
+        }
+    }
 }
