@@ -31,7 +31,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if not lacks:
         return
     message = f"needs {' and '.join(lacks)} (scripts/install-packages.sh installs programs)"
-    if os.environ.get("CI") == "true":
+    if os.environ.get("CI", "") not in ("", "0", "false"):
         pytest.fail(message, pytrace=False)
     pytest.skip(message)
 

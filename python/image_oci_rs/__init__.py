@@ -29,6 +29,7 @@ from .api import (
     Inspection,
     Layer,
     LayerSummary,
+    PackageCounts,
     Progress,
     Report,
     build,
@@ -65,6 +66,7 @@ from .spec import (
 __all__ = [
     "explain",
     "diff",
+    "PackageCounts",
     "PackageDifference",
     "Owner",
     "LayerDifference",

@@ -280,12 +280,12 @@ class Inspection(Record):
 def build(spec: ImageSpec, progress: Callable[[Progress], object] | None = None) -> BuildResult:
     """Builds an image.
 
-    The interpreter is free for other threads meanwhile. Outputs get their names when they are
-    complete; a build that fails or is interrupted leaves none.
+    The interpreter is free for other threads meanwhile. Outputs get their names one by one when all
+    are complete: a build that fails or is interrupted leaves nothing incomplete under them.
 
     Args:
         spec: What to build.
-        progress: Called about ten times a second from this thread. What it raises ends the build
+        progress: Called about twenty times a second from this thread. What it raises ends the build
             and is raised again.
 
     Returns:
@@ -294,6 +294,8 @@ def build(spec: ImageSpec, progress: Callable[[Progress], object] | None = None)
     Raises:
         OutputExistsError: An output exists and is not to be replaced.
         RootfsError: A source can't be packed.
+        PackagesError: What tells which package owns which path can't be understood.
+        LayoutError: The base image is broken, or it is not clear which one is meant.
         SpecError: A value is wrong that can only be known now.
         ImageOSError: The operating system refused something.
         InternalError: This package has a defect.
@@ -310,7 +312,7 @@ def validate(path: str | os.PathLike[str]) -> Report:
     """Checks an image by computing everything again from its bytes.
 
     Args:
-        path: A layout directory or an archive of one.
+        path: A layout directory or an archive of one; not a docker-archive alone.
 
     Returns:
         Everything that is wrong, if anything.
@@ -331,7 +333,7 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
     """Reads what an image says about itself.
 
     Args:
-        path: A layout directory or an archive of one.
+        path: A layout directory, an archive of one, or a docker-archive.
 
     Returns:
         Its images.

@@ -231,5 +231,5 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         "--debug",
         action="store_true",
         default=bool(os.environ.get("DEBUG")),
-        help="print the description of the build and where an error came from; DEBUG=1 does too",
+        help="print where an error came from, and for build the description of the image; DEBUG=1 does too",
     )
