@@ -28,12 +28,13 @@
 # and annotations may also be varflags, whose values are taken byte for byte. A wrong value is said when the recipe
 # is parsed, with the name of the variable. docs/variables.md says more about each.
 #
-# The names and defaults are those of meta-virtualization's image-oci.bbclass. The work is done by the Python package
+# The names are those of meta-virtualization's image-oci.bbclass; docs/migration.md lists what differs. The work is done by the Python package
 # image_oci_rs, in the process of the task; this file only declares.
 #
 
 # A container is not booted: nothing runs postinsts on a first boot. This one line needs `image` to be inherited first.
-ROOTFS_BOOTSTRAP_INSTALL = ""
+# Where all image recipes inherit the class, those without such an image keep what image.bbclass says.
+ROOTFS_BOOTSTRAP_INSTALL = "${@'' if oci_rs_is_wanted(d) else 'run-postinsts'}"
 
 IMAGE_TYPEDEP:oci ?= "container tar.bz2"
 # `container` is a type without a file. image.bbclass knows that only where a recipe itself asks for the type.
@@ -44,14 +45,15 @@ inherit oci-rs-engine
 #
 # Name and platform
 #
-OCI_IMAGE_NAME ?= "${IMAGE_BASENAME}"
+# Weaker than that of oci-index-rs, for who inherits this class everywhere.
+OCI_IMAGE_NAME ??= "${IMAGE_BASENAME}"
 OCI_IMAGE_NAME[doc] = "Name under which docker, podman and containerd list the image after loading, without the tag."
 OCI_IMAGE_TAG ?= "latest"
 OCI_IMAGE_TAG[doc] = "Tag of the image; name:tag also sets the name."
 OCI_IMAGE_ARCH ?= "${TARGET_ARCH}"
 OCI_IMAGE_ARCH[doc] = "Architecture under any name that Yocto, uname or Go has for it; the image carries Go's."
 OCI_IMAGE_SUBARCH ?= "${@oci_rs_subarch(d)}"
-OCI_IMAGE_SUBARCH[doc] = "Variant of the architecture: v5, v6, v7 or v8 of arm, v8 of arm64; empty for none. From TUNE_FEATURES, for 32-bit arm."
+OCI_IMAGE_SUBARCH[doc] = "Variant of the architecture: v5 to v8 of arm, v8 or v9 of arm64, v1 to v4 of amd64, power8 to power11 of ppc64 and ppc64le, rva20u64 and later of riscv64; empty for none, or for that in a name like armv7 in OCI_IMAGE_ARCH. From TUNE_FEATURES, for 32-bit arm."
 OCI_IMAGE_OS ?= "linux"
 OCI_IMAGE_OS[doc] = "Operating system under Go's name."
 
@@ -105,7 +107,7 @@ OCI_IMAGE_BUILD_DATE[doc] = "Label org.opencontainers.image.created; empty for t
 # How the image is written
 #
 OCI_IMAGE_TAR_OUTPUT ?= "true"
-OCI_IMAGE_TAR_OUTPUT[doc] = "Archives beside the layout directory: true for both, oci or dir for one of them, empty or false for none."
+OCI_IMAGE_TAR_OUTPUT[doc] = "Archives beside the layout directory: oci or dir for one of them; empty, 0, n, no or false for none; anything else for both."
 OCI_LAYER_COMPRESSION ?= "gzip"
 OCI_LAYER_COMPRESSION[doc] = "Compression of the layers: gzip, zstd or none."
 OCI_LAYER_COMPRESSION_LEVEL ?= ""
@@ -154,7 +156,7 @@ do_image_debugfs_oci[file-checksums] += "${@oci_rs_checksums(d)}"
 OCI_BASE_IMAGE ?= ""
 OCI_BASE_IMAGE[doc] = "Image to build upon: a recipe that deploys one with this class, or the path of a layout directory or archive."
 OCI_BASE_IMAGE_TAG ?= "latest"
-OCI_BASE_IMAGE_TAG[doc] = "Tag of the image to build upon; latest also means the only one for the platform, whatever its tag is."
+OCI_BASE_IMAGE_TAG[doc] = "Tag of the image to build upon: of a recipe, the OCI_IMAGE_TAG under which it deployed; of a path, latest also means the only one for the platform, whatever its tag is."
 OCI_BASE_MODE ?= "overlay"
 OCI_BASE_MODE[doc] = "What becomes of files of the base image that are not in the root filesystem: overlay keeps them, exact removes them."
 do_image_oci[depends] += "${@oci_rs_base_depends(d)}"
@@ -167,6 +169,11 @@ OCI_UPDATE_FROM ?= ""
 OCI_UPDATE_FROM[doc] = "Layout directory or archive of the last release: the log tells which layers and files are new for whoever has it."
 OCI_UPDATE_BUDGET ?= ""
 OCI_UPDATE_BUDGET[doc] = "Most bytes of new layers, with K, M, G or T for binary units: the task fails above it; empty for any number."
+
+def oci_rs_is_wanted(d):
+    """Whether the recipe's image is to be one of this class."""
+    types = '%s %s' % (d.getVar('IMAGE_FSTYPES'), d.getVar('IMAGE_FSTYPES_DEBUGFS'))
+    return bb.data.inherits_class('image', d) and 'oci' in [fstype.split('.')[0] for fstype in types.split()]
 
 def oci_rs_subarch(d):
     """The variant that TUNE_FEATURES names; only 32-bit arm has one."""
@@ -188,14 +195,22 @@ def oci_rs_base_depends(d):
     return base + ':do_image_complete' if base and '/' not in base else ''
 
 def oci_rs_checksums(d):
-    """Files that no other task has made: the lock file, a base image, and what layers of the type host bring."""
-    paths = (d.getVar('OCI_LAYER_LOCK') or '').split() if d.getVar('OCI_LAYER_MODE') == 'auto' else []
-    layers = (d.getVar('OCI_LAYERS') or '').split() if d.getVar('OCI_LAYER_MODE') == 'multi' else []
-    contents = [layer.split(':', 2)[2] for layer in layers if layer.split(':')[1:2] == ['host'] and layer.count(':') > 1]
-    paths += [word.split(':')[0] for content in contents for word in content.replace('+', ',').split(',')]
-    paths += (d.getVar('OCI_UPDATE_FROM') or '').split()
-    paths += [base for base in (d.getVar('OCI_BASE_IMAGE') or '').split() if '/' in base]
-    return ' '.join('%s:%s' % (path, os.path.exists(path)) for path in paths)
+    """Files that no other task has made: the lock file, a base image, a manifest, and what layers of the type host bring."""
+    import re, shlex
+    mode, packages = d.getVar('OCI_LAYER_MODE'), d.getVar('OCI_LAYER_PACKAGES') or ''
+    paths = [d.getVar('OCI_UPDATE_FROM'), d.getVar('OCI_LAYER_LOCK') if mode == 'auto' else '']
+    paths += [base for base in [d.getVar('OCI_BASE_IMAGE') or ''] if '/' in base]
+    paths += [packages.partition(':')[2]] if mode != 'single' and packages.startswith('manifest:') else []
+    try:
+        layers = [word.split(':', 2) for word in shlex.split(d.getVar('OCI_LAYERS') or '')] if mode == 'multi' else []
+    except ValueError:
+        # What the library says of it is better.
+        layers = []
+    contents = [layer[2] for layer in layers if layer[1:2] == ['host'] and len(layer) == 3]
+    # As the library parts them: two plus signs are part of a name.
+    words = [word for content in contents for word in re.findall(r'(?:[^+,]|\+\+|\+(?![A-Za-z0-9/]))+', content)]
+    paths = [(path or '').strip() for path in paths] + [word.split(':')[0] for word in words]
+    return oci_rs_checksums_of(filter(None, paths))
 
 def oci_rs_entry_varflags(d):
     """The varflags that are entries, in the form in which vardeps names them."""
@@ -226,8 +241,7 @@ CONVERSION_CMD:tar = "tar --sort=name --format=posix --pax-option=delete=atime,d
 # A wrong value is said when the recipe is parsed, and not after all that the image is made of has been built: bitbake
 # says of the recipe that it was skipped, and why. Other recipes are not concerned.
 python () {
-    types = '%s %s' % (d.getVar('IMAGE_FSTYPES'), d.getVar('IMAGE_FSTYPES_DEBUGFS'))
-    if bb.data.inherits_class('image', d) and 'oci' in [fstype.split('.')[0] for fstype in types.split()]:
+    if oci_rs_is_wanted(d):
         library = oci_rs_own_library(d, 'bitbake')
         problem = library and library.problem(d)
         if problem:
@@ -248,7 +262,6 @@ python oci_rs_build_debugfs_image () {
 # BitBake can't see what the library reads; tests/bitbake compares these lists with what it does read.
 oci_rs_library[vardeps] = " \
     DISTRO IMAGE_BASENAME IMAGE_NAME IMAGE_ROOTFS IMGDEPLOYDIR MACHINE PF PV REPRODUCIBLE_TIMESTAMP_ROOTFS \
-    SOURCE_DATE_EPOCH \
     OCI_BASE_IMAGE OCI_BASE_IMAGE_TAG OCI_BASE_MODE OCI_IMAGE_ANNOTATIONS OCI_IMAGE_ARCH OCI_IMAGE_AUTHOR \
     OCI_IMAGE_AUTHOR_EMAIL OCI_IMAGE_AUTO_LABELS OCI_IMAGE_BRANCH OCI_IMAGE_BUILD_DATE OCI_IMAGE_CMD \
     OCI_IMAGE_ENTRYPOINT OCI_IMAGE_ENTRYPOINT_ARGS OCI_IMAGE_ENV_VARS OCI_IMAGE_LABELS OCI_IMAGE_NAME OCI_IMAGE_OS \

@@ -37,9 +37,11 @@ OCI_IMAGE_TAG[doc] = "Tag of the image; name:tag also sets the name."
 OCI_IMAGE_ANNOTATIONS ?= ""
 OCI_IMAGE_ANNOTATIONS[doc] = "List and varflags: annotations of the index and of its entry in index.json, KEY=VALUE."
 OCI_IMAGE_TAR_OUTPUT ?= "true"
-OCI_IMAGE_TAR_OUTPUT[doc] = "Archives beside the layout directory: true for both, oci or dir for one of them, empty or false for none."
+OCI_IMAGE_TAR_OUTPUT[doc] = "Archives beside the layout directory: oci or dir for one of them; empty, 0, n, no or false for none; anything else for both."
 
 INHIBIT_DEFAULT_DEPS = "1"
+# As image.bbclass does: who asks for the world does not ask for images of all machines.
+EXCLUDE_FROM_WORLD = "1"
 PACKAGE_ARCH = "${MACHINE_ARCH}"
 # Nothing to fetch, to build or to install.
 do_fetch[noexec] = "1"
@@ -69,7 +71,7 @@ def oci_index_rs_depends(d, across):
 
 def oci_index_rs_checksums(d):
     """Images that no task has made."""
-    return ' '.join('%s:%s' % (path, os.path.exists(path)) for path in (d.getVar('OCI_INDEX_IMAGES') or '').split() if '/' in path)
+    return oci_rs_checksums_of(path for path in (d.getVar('OCI_INDEX_IMAGES') or '').split() if '/' in path)
 
 def oci_index_rs_varflags(d):
     """The varflags that are entries, in the form in which vardeps names them."""

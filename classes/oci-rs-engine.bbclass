@@ -17,6 +17,8 @@ def oci_rs_own_library(d, module):
     None where the classes were copied without it. It has another name, so that the task can import the one with an engine.
     """
     import importlib, sys, types
+    if sys.version_info < (3, 9):
+        raise bb.parse.SkipRecipe('image-oci-rs needs bitbake to run in Python 3.9 or newer, and this is %s.%s' % sys.version_info[:2])
     classes = os.path.dirname(bb.utils.which(d.getVar('BBPATH'), 'classes/oci-rs-engine.bbclass'))
     package = os.path.join(os.path.dirname(classes), 'python/image_oci_rs')
     name = 'image_oci_rs_of_the_layer'
@@ -36,6 +38,10 @@ def oci_rs_own_library(d, module):
             bb.parse.mark_dependency(d, loaded.__file__)
     return library
 
+def oci_rs_checksums_of(paths):
+    """Paths as the flag file-checksums has them. Behind a link to a directory BitBake looks only with a slash at its end."""
+    return ' '.join('%s:%s' % (os.path.join(path, '') if os.path.isdir(path) else path, os.path.exists(path)) for path in paths)
+
 def oci_rs_library(d, module):
     """A module of image_oci_rs, out of the native sysroot or else out of the Python that runs bitbake."""
     import glob, importlib, sys
@@ -46,7 +52,7 @@ def oci_rs_library(d, module):
     except ImportError as error:
         bb.fatal('The Python package image_oci_rs cannot be imported: %s. Either leave OCI_NATIVE_DEPENDS (now "%s") '
                  'to its default, which builds it, or install it in the Python that runs bitbake: '
-                 '%s -m pip install image-oci-rs' % (error, d.getVar('OCI_NATIVE_DEPENDS'), sys.executable))
+                 '%s -m pip install dist/*.whl, after make wheel in the layer' % (error, d.getVar('OCI_NATIVE_DEPENDS'), sys.executable))
     finally:
         # Everything else in the sysroot was built for another Python.
         del sys.path[:len(site_packages)]

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Mapping
 
 import bb  # type: ignore[import-not-found,import-untyped,unused-ignore]
 import bb.progress  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 from .api import BuildResult, Progress, build
-from .compare import diff
-from .datastore import Answered, Datastore, Reader, number_in, reference_of
+from .compare import Difference, diff
+from .datastore import Answered, Datastore, Reader, reference_of
 from .display import cache_notes, difference_text, packages_text
 from .errors import ImageError, SpecError
-from .other_python import run_in
+from .other_python import run_in_nativepython3
 from .outputs import Outputs
 from .provenance import labels_of_origin
 from .spec import (
@@ -89,7 +88,7 @@ def problem(d: Datastore) -> str | None:
     For the time of parsing, when nothing is built. What the task asks git and the clock of the root filesystem is not
     asked here.
     """
-    later = {"OCI_IMAGE_REVISION": "none", "OCI_IMAGE_BRANCH": "none", "BBLAYERS": "", "SOURCE_DATE_EPOCH": "0"}
+    later = {"OCI_IMAGE_REVISION": "none", "OCI_IMAGE_BRANCH": "none", "BBLAYERS": ""}
     known = Answered(d, later)
     try:
         image_spec(known, Outputs.of(known))
@@ -122,7 +121,9 @@ def build_image(d: Datastore, suffix: str = "") -> None:
         budget = _budget(Reader(d))
         result = _build(d, spec)
         _log(spec, result)
-        _check_update(Reader(d), spec, budget)
+        if not suffix:
+            # What was released is the other image.
+            _check_update(Reader(d), spec, budget)
         outputs.link()
     except SpecError as error:
         bb.fatal(_sentence(error))
@@ -197,12 +198,21 @@ def _base(read: Reader) -> Base | None:
     if "/" in image:
         # The default is also what counts where no tag is said; an image that stands alone may have any.
         return Base(image, tag if tag not in ("", "latest") else None, mode)
+    if re.fullmatch("[A-Za-z0-9][A-Za-z0-9.+_-]*", image) is None:
+        raise SpecError(
+            "must be the name of a recipe, its tag in OCI_BASE_IMAGE_TAG, or a path with a slash",
+            "OCI_BASE_IMAGE",
+            image,
+        )
     # As another recipe of this class has deployed it; the link has the tag in its name.
     link = f"{image}-{re.sub('[:/]', '_', tag)}-oci"
     return Base(os.path.join(deployed, link), mode=mode)
 
 
 def _layers(read: Reader, outputs: Outputs) -> Layers:
+    if outputs.suffix:
+        # Layers are those of the other image: this one has other packages, and no release follows upon it.
+        return Layers()
     mode = read.text("OCI_LAYER_MODE")
     packages = read.text("OCI_LAYER_PACKAGES")
     if mode == "auto":
@@ -235,12 +245,16 @@ def _author(read: Reader) -> str | None:
 
 
 def _created(read: Reader) -> int | None:
-    """The one time of the image: that of the root filesystem's files, else the task's."""
-    for variable in ("REPRODUCIBLE_TIMESTAMP_ROOTFS", "SOURCE_DATE_EPOCH"):
-        seconds = read.number(variable)
-        if seconds is not None:
-            return seconds
-    return number_in(os.environ.get("SOURCE_DATE_EPOCH", ""), "SOURCE_DATE_EPOCH")
+    """The one time of the image, which image.bbclass has given to all files of the root filesystem."""
+    seconds = read.number("REPRODUCIBLE_TIMESTAMP_ROOTFS")
+    if seconds is not None:
+        return seconds
+    # Then image.bbclass asks git for a time. SOURCE_DATE_EPOCH would be that of a recipe without sources: 2011.
+    try:
+        return int(os.lstat(read.text("IMAGE_ROOTFS")).st_mtime)
+    except OSError:
+        # There is none when the recipe is parsed. In the task, the engine says that there is none.
+        return None
 
 
 def _build(d: Datastore, spec: ImageSpec) -> BuildResult:
@@ -259,12 +273,8 @@ def _build(d: Datastore, spec: ImageSpec) -> BuildResult:
     try:
         return build(spec, show)
     except ImportError as error:
-        python = shutil.which("nativepython3", path=d.getVar("PATH"))
-        if python is None:
-            message = f"The engine can't be loaded here, and there is no nativepython3: {error}"
-            raise ImageError(message) from error
-        bb.note(f"The engine can't be loaded here, so it runs in {python}: {error}")
-        return BuildResult.loads(run_in(python, "build", spec.dumps(), log=bb.note))
+        words = ("build", "--spec", "-")
+        return BuildResult.loads(run_in_nativepython3(d.getVar("PATH"), error, words, spec.dumps(), bb.note))
 
 
 def _budget(read: Reader) -> int | None:
@@ -282,14 +292,13 @@ def _check_update(read: Reader, spec: ImageSpec, budget: int | None) -> None:
     if not last:
         return
     image = spec.output.layout or ""
+    # pkgdata knows this build's packages only, so of the last release's just the names that are the same.
+    packages = spec.layers.packages if spec.layers.mode != "single" else "none"
     try:
-        # pkgdata knows this build's packages only, so of the last release's just the names that are the same.
-        difference = diff(last, image, spec.layers.packages if spec.layers.mode != "single" else "none")
+        difference = diff(last, image, packages)
     except ImportError as error:
-        bb.warn(
-            f"OCI_UPDATE_FROM: what the update costs is not known, because the engine can't be loaded here: {error}"
-        )
-        return
+        words = ("diff", last, image, "--packages", packages)
+        difference = Difference.loads(run_in_nativepython3(read.text("PATH"), error, words, "", bb.note))
     bb.note(f"update from {last}:\n{difference_text(difference)}")
     bb.plain(f"{spec.name}:{spec.tag}: the update from {last} is {difference.pulled} of {difference.total} bytes")
     if budget is not None and difference.pulled > budget:

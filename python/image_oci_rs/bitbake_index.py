@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from glob import escape, glob
 from pathlib import Path
@@ -18,7 +17,7 @@ import bb  # type: ignore[import-not-found,import-untyped,unused-ignore]
 from .datastore import Datastore, Reader, reference_of
 from .errors import ImageError, SpecError
 from .multiplatform import IndexResult, IndexSpec, index
-from .other_python import run_in
+from .other_python import run_in_nativepython3
 from .outputs import wanted_archives
 from .spec import Archive, Output
 
@@ -171,9 +170,5 @@ def _index(d: Datastore, spec: IndexSpec) -> IndexResult:
     try:
         return index(spec)
     except ImportError as error:
-        python = shutil.which("nativepython3", path=d.getVar("PATH"))
-        if python is None:
-            message = f"The engine can't be loaded here, and there is no nativepython3: {error}"
-            raise ImageError(message) from error
-        bb.note(f"The engine can't be loaded here, so it runs in {python}: {error}")
-        return IndexResult.loads(run_in(python, "index", spec.dumps(), log=bb.note))
+        words = ("index", "--spec", "-")
+        return IndexResult.loads(run_in_nativepython3(d.getVar("PATH"), error, words, spec.dumps(), bb.note))

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 
 from .datastore import Datastore, Reader
@@ -83,6 +84,7 @@ class Outputs:
             links |= {f"{self.image_name}-oci": self.layout, self.link_name: self.layout}
         for name, target in links.items():
             if name != target:
+                (self.directory / name).unlink(missing_ok=True)
                 (self.directory / name).symlink_to(target)
 
     def remove_stale(self) -> None:
@@ -90,15 +92,24 @@ class Outputs:
 
         Only do_rootfs empties IMGDEPLOYDIR, and everything in it is deployed.
         """
+        names = "|".join(map(re.escape, (self.image_name, self.base_name, *self._earlier_names())))
         for path in sorted(self.directory.iterdir()):
-            if self._is_stale(os.readlink(path) if path.is_symlink() else path.name):
+            if self._is_stale(os.readlink(path) if path.is_symlink() else path.name, names):
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path)
                 else:
                     path.unlink()
 
-    def _is_stale(self, name: str) -> bool:
-        names = "|".join(map(re.escape, (self.image_name, self.base_name)))
+    def _earlier_names(self) -> list[str]:
+        """What IMAGE_NAME was before: there need be nothing of the recipe's name in it, but there is in the links."""
+        names = []
+        for path in self.directory.glob(f"{escape(self.base_name + self.suffix)}-*"):
+            of_this_task = path.is_symlink() and re.search("-oci(?:(?:-dir)?[.]tar)?$", path.name)
+            if of_this_task and not (self.suffix == "" and path.name.startswith(f"{self.base_name}-dbg-")):
+                names.append(re.sub("(?:[.]oci|-oci(?:-dir)?[.]tar)$", "", os.readlink(path)))
+        return names
+
+    def _is_stale(self, name: str, names: str) -> bool:
         endings = r"\.oci(?:\..+)?|\.oci-layers\.lock|-oci(?:(?:-dir)?\.tar)?"
         match = re.fullmatch(rf"\.?((?:{names}).*?)(?:{endings})(?:\.partial)?", name)
         if match is None:

@@ -24,7 +24,8 @@ pub fn read<'a>(directory: &Path, tree: Tree<'a>) -> Result<Claims<'a>> {
     let mut claims = Claims::new(tree, false);
     let (mut numbers, mut other_names) = (BTreeMap::new(), Vec::new());
     for original in names(&runtime)? {
-        let text = Text::open(&runtime.join(&original))?;
+        // A recipe that the image does not depend on may be built at the same time: its file goes and comes again.
+        let Some(text) = Text::open_if_there(&runtime.join(&original))? else { continue };
         let variables = Variables::read(&text, &original)?;
         let name = variables.value("PKG")?.unwrap_or_else(|| original.clone());
         let Some(files) = variables.files()? else {

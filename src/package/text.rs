@@ -1,7 +1,7 @@
 //! A database's file, read whole, with its name and line numbers for messages.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -22,6 +22,18 @@ impl Text {
     /// [`Error::Io`] when it can't be read, [`Error::Packages`] when it is larger than any database.
     pub fn open(path: &Path) -> Result<Self> {
         Self::read(path.to_owned(), File::open(path).map_err(Error::io("open", path))?)
+    }
+
+    /// The same, or nothing if there is no such file.
+    ///
+    /// # Errors
+    /// As for [`Text::open`].
+    pub fn open_if_there(path: &Path) -> Result<Option<Self>> {
+        match File::open(path) {
+            Ok(file) => Self::read(path.to_owned(), file).map(Some),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("open", path)(error)),
+        }
     }
 
     /// What `reader` holds, called `name` in messages.

@@ -12,5 +12,6 @@ _file = os.path.join(os.path.dirname(__file__), "real-core")
 _loader = ExtensionFileLoader(__name__, _file)
 _core = module_from_spec(spec_from_file_location(__name__, _file, loader=_loader))
 _loader.exec_module(_core)
-build, index, __version__ = _core.build, _core.index, _core.__version__
+globals().update({{name: value for name, value in vars(_core).items() if not name.startswith("__")}})
+__version__ = _core.__version__
 """

@@ -6,9 +6,11 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import bb.checksum
 import pytest
 from bitbake_harness.build_directory import BuildDirectory, Outcome
-from image_recipe import layout_json
+from bitbake_harness.kit import Kit
+from image_recipe import SMALL_IMAGE, layout_json
 
 SmallImage = Callable[..., BuildDirectory]
 LOWER = ('OCI_IMAGE_WORKINGDIR = "/bin"', 'OCI_IMAGE_CMD = "sh"', 'OCI_IMAGE_ENV_VARS = "A=1 B=1"')
@@ -73,6 +75,31 @@ def test_a_base_image_that_is_a_file_is_in_the_signature(small_image: SmallImage
     assert f"{archive}:True" in d.getVarFlag("do_image_oci", "file-checksums").split()
 
 
+def test_a_base_image_behind_a_link_is_in_the_signature(small_image: SmallImage, tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    (tmp_path / "link").symlink_to("base")
+    build = small_image(f'OCI_BASE_IMAGE = "{tmp_path}/link"')
+
+    def checksums() -> set[str]:
+        flag = build.parse().getVarFlag("do_image_oci", "file-checksums").split()
+        cache = bb.checksum.FileChecksumCache()
+        return {checksum for _, checksum in cache.get_checksums(" ".join(flag), "app", None)}
+
+    (tmp_path / "base/index.json").write_text("1")
+    before = checksums()
+    (tmp_path / "base/index.json").write_text("2")
+    assert checksums() != before
+
+
+@pytest.mark.parametrize("value", ["base:1.0", "mc:x:base", "base other"])
+def test_what_is_neither_a_recipe_nor_a_path_is_said_at_parse_time(small_image: SmallImage, value: str) -> None:
+    skipped = small_image(f'OCI_BASE_IMAGE = "{value}"').parse().getVar("__SKIPPED")
+    assert skipped == (
+        "OCI_BASE_IMAGE: must be the name of a recipe, its tag in OCI_BASE_IMAGE_TAG, or a path with a slash"
+        f" (got '{value}')"
+    )
+
+
 def test_a_base_image_for_another_platform_stops_the_task(small_image: SmallImage, base: Path) -> None:
     outcome = small_image(f'OCI_BASE_IMAGE = "{base}"', 'OCI_IMAGE_ARCH = "riscv64"').run()
     assert not outcome.succeeded
@@ -87,3 +114,11 @@ def test_what_an_update_costs_is_told_and_limited(small_image: SmallImage, base:
     outcome = small_image(*update, 'OCI_UPDATE_BUDGET = "10"').run()
     assert not outcome.succeeded
     assert "OCI_UPDATE_BUDGET: the update from" in outcome.output and "and 10 are allowed" in outcome.output
+
+
+def test_the_limit_holds_where_the_engine_cannot_be_loaded(broken_kit: Kit, kit: Kit, base: Path) -> None:
+    recipe = SMALL_IMAGE + f'OCI_UPDATE_FROM = "{base}"\nROOTFS_COMMAND:append = "; echo new > new"\n'
+    outcome = broken_kit.build_directory(recipe + 'OCI_UPDATE_BUDGET = "10"\n').run()
+    assert not outcome.succeeded
+    assert "and 10 are allowed" in outcome.output
+    built(broken_kit.build_directory(recipe + 'OCI_UPDATE_BUDGET = "1M"\n'))

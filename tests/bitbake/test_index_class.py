@@ -137,6 +137,16 @@ def test_multiconfigs_may_share_a_directory(index_recipe: IndexRecipe) -> None:
     assert listed(deployed(outcome) / "all-1.0-oci")[1] == ["amd64", "arm64"]
 
 
+def test_who_asks_for_the_world_does_not_ask_for_all_machines(index_recipe: IndexRecipe) -> None:
+    assert index_recipe('OCI_INDEX_IMAGES = "app"').parse().getVar("EXCLUDE_FROM_WORLD") == "1"
+
+
+def test_inherited_everywhere_the_class_of_images_names_no_index(kit: Kit) -> None:
+    recipe = 'inherit oci-index-rs\nOCI_INDEX_IMAGES = "app"\n'
+    d = kit.build_directory(recipe, name="all", conf='INHERIT += "image-oci-rs"\n').parse()
+    assert (d.getVar("__SKIPPED"), d.getVar("OCI_IMAGE_NAME")) == (None, "all")
+
+
 def test_two_images_of_one_platform_stop_the_task(index_recipe: IndexRecipe) -> None:
     recipe = index_recipe('OCI_INDEX_IMAGES = "app other"', 'OCI_INDEX_IMAGE_TAG = "2"')
     for name in ("app", "other"):

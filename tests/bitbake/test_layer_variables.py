@@ -128,14 +128,17 @@ def test_files_of_the_build_machine_come_with_a_warning(image: SmallImage) -> No
     [
         (('OCI_LAYER_MODE = "auto"', 'OCI_LAYER_LOCK = "${TOPDIR}/read"'), "read"),
         (('OCI_LAYER_MODE = "multi"', 'OCI_LAYERS = "a:files:/etc/made b:host:/no/such:/x+${TOPDIR}/read:/y"'), "read"),
+        (('OCI_LAYER_MODE = "multi"', "OCI_LAYERS = \"'a:host:${TOPDIR}/c++/a file:/y'\""), "c++/a file"),
+        (('OCI_LAYER_MODE = "auto"', 'OCI_LAYER_PACKAGES = "manifest:${TOPDIR}/read"'), "read"),
     ],
 )
 def test_what_is_read_is_in_the_signature(image: SmallImage, lines: tuple[str, ...], name: str) -> None:
     build = image(*lines)
-    before = build.parse().getVarFlag("do_image_oci", "file-checksums").split()
+    before = build.parse().getVarFlag("do_image_oci", "file-checksums")
     assert f"{build.top}/{name}:False" in before
+    (build.top / name).parent.mkdir(exist_ok=True)
     (build.top / name).write_text("x")
-    assert f"{build.top}/{name}:True" in build.parse().getVarFlag("do_image_oci", "file-checksums").split()
+    assert f"{build.top}/{name}:True" in build.parse().getVarFlag("do_image_oci", "file-checksums")
 
 
 def test_where_the_lock_file_lies_is_not_in_the_signature(image: SmallImage) -> None:

@@ -210,6 +210,23 @@ def test_image_of_debug_files(kit: Kit, order: str) -> None:
     assert image.name == "docker.io/library/app:latest"
 
 
+def test_layers_and_release_are_the_other_images(kit: Kit) -> None:
+    outcome = build(
+        kit,
+        "inherit image image-oci-rs",
+        "oci",
+        'IMAGE_GEN_DEBUGFS = "1"',
+        'IMAGE_FSTYPES_DEBUGFS = "oci"',
+        'OCI_LAYER_MODE = "multi"',
+        'OCI_LAYERS = "app:files:/bin/sh"',
+        'OCI_LAYER_PACKAGES = "none"',
+    )
+    _, manifest, _ = layout_json(outcome.deployed / "app-latest-oci")
+    assert len(manifest["layers"]) == 2
+    _, manifest, _ = layout_json(outcome.deployed / "app-dbg-latest-oci")
+    assert len(manifest["layers"]) == 1
+
+
 def rerun_of_the_task_alone(kit: Kit, *lines: str) -> tuple[BuildDirectory, Outcome]:
     """do_image_oci again, an hour later and with lines added, on what an earlier build has left."""
     first = build(kit, "inherit image image-oci-rs", ALL_TYPES)
@@ -232,6 +249,24 @@ def test_rerun_leaves_nothing_of_the_earlier_run(kit: Kit) -> None:
         *links,
         *(new + suffix for suffix in made),
     }
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'IMAGE_NAME = "distro-${IMAGE_BASENAME}${IMAGE_VERSION_SUFFIX}"',
+        'IMAGE_LINK_NAME = ""\nIMAGE_NAME = "${IMAGE_VERSION_SUFFIX}"',
+    ],
+    ids=["another-name", "no-name"],
+)
+def test_rerun_under_a_name_without_the_recipe(kit: Kit, line: str) -> None:
+    directory = build(kit, "inherit image image-oci-rs", "oci", line).build
+    before = {path.name for path in directory.images.iterdir()}
+    later = CLOCK.replace("030405", "040405")
+    directory.write(directory.recipe.read_text() + 'OCI_IMAGE_LABELS = "a=1"\n', later)
+    outcome = directory.run("do_image_oci")
+    assert outcome.succeeded, outcome.output
+    assert {path.name for path in directory.images.iterdir()} == {name.replace("030405", "040405") for name in before}
 
 
 def test_rerun_leaves_what_others_have_made(kit: Kit) -> None:

@@ -45,6 +45,20 @@ def test_what_makes_no_such_image_is_not_concerned(kit: Kit, recipe: str) -> Non
     assert d.getVar("__SKIPPED") is None
 
 
+def test_what_makes_no_such_image_keeps_postinsts(kit: Kit) -> None:
+    conf = 'IMAGE_CLASSES += "image-oci-rs"\n'
+    for types, expected in ("tar.bz2", "run-postinsts"), ("oci.tar", ""):
+        recipe = f'inherit image\nIMAGE_FSTYPES = "{types}"\n'
+        assert kit.build_directory(recipe, conf=conf).parse().getVar("ROOTFS_BOOTSTRAP_INSTALL") == expected
+
+
+def test_an_old_python_is_told(small_image: SmallImage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.version_info", (3, 8, 18, "final", 0))
+    assert small_image().parse().getVar("__SKIPPED") == (
+        "image-oci-rs needs bitbake to run in Python 3.9 or newer, and this is 3.8"
+    )
+
+
 def test_class_alone_leaves_it_to_the_task(class_alone: Kit) -> None:
     build = class_alone.build_directory(SMALL_IMAGE + MISTAKE)
     assert build.parse().getVar("__SKIPPED") is None

@@ -49,19 +49,14 @@ def test_automatic_labels(small_image: SmallImage, lines: str, labels: dict[str,
     assert spec_of(small_image('OCI_IMAGE_AUTO_LABELS = "1"', lines))["config"]["labels"] == labels
 
 
-def test_no_time_is_no_label(small_image: SmallImage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
-    build = small_image(
-        'OCI_IMAGE_AUTO_LABELS = "1"',
-        'REPRODUCIBLE_TIMESTAMP_ROOTFS = ""',
-        'SOURCE_DATE_EPOCH = ""',
-    )
-    spec = spec_of(build)
-    assert (spec["created"], spec["config"]["labels"]) == (None, {})
-
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "77")
-    spec = spec_of(build)
-    assert (spec["created"], spec["config"]["labels"]) == (77, {CREATED: "1970-01-01T00:01:17Z"})
+def test_without_a_variable_the_time_is_that_of_the_root_filesystem(small_image: SmallImage) -> None:
+    build = small_image('OCI_IMAGE_AUTO_LABELS = "1"', 'REPRODUCIBLE_TIMESTAMP_ROOTFS = ""')
+    build.write(build.recipe.read_text() + 'ROOTFS_COMMAND:append = "; find . -exec touch -h --date=@77 {} +"\n')
+    outcome = build.run()
+    assert outcome.succeeded, outcome.output
+    _, _, config = layout_json(outcome.deployed / "app-latest-oci")
+    assert config["created"] == "1970-01-01T00:01:17Z"
+    assert config["config"]["Labels"] == {CREATED: "1970-01-01T00:01:17Z"}
 
 
 def test_commit_and_branch_of_the_build_directory_are_labels(small_image: SmallImage) -> None:

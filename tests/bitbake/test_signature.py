@@ -21,7 +21,7 @@ ENTRIES = (
     'OCI_IMAGE_ANNOTATIONS[a/b] = "1"',
 )
 # bitbake.conf leaves these out of every hash.
-IGNORED_BY_BITBAKE = {"PATH", "SOURCE_DATE_EPOCH"}
+IGNORED_BY_BITBAKE = {"PATH"}
 
 
 class Recorder:

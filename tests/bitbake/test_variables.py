@@ -180,7 +180,8 @@ MEANINGS: list[tuple[str, dict[str, Any]]] = [
     ('OCI_CACHE_DIR = "/cache"\nOCI_CACHE_LIMIT = "20M"', {"cache": {"directory": "/cache", "limit": 20971520}}),
     ('OCI_CACHE_DIR = " "', {"cache": None}),
     ("", {"created": 1520598896}),
-    ('REPRODUCIBLE_TIMESTAMP_ROOTFS = ""\nSOURCE_DATE_EPOCH = "77"', {"created": 77}),
+    # The variable is that of recipes' sources, and an image has none.
+    ('REPRODUCIBLE_TIMESTAMP_ROOTFS = ""\nSOURCE_DATE_EPOCH = "77"', {"created": None}),
     ('REPRODUCIBLE_TIMESTAMP_ROOTFS = "0"\nSOURCE_DATE_EPOCH = "77"', {"created": 0}),
 ]
 

@@ -37,7 +37,7 @@ def recipe(python_path: Path, algorithm: str) -> str:
         "ROOTFS_COMMAND": f"PYTHONPATH={python_path} python3 -m rootfs_fixtures nasty .",
         # Later than the newest file is: every time is kept.
         "REPRODUCIBLE_TIMESTAMP_ROOTFS": "",
-        "SOURCE_DATE_EPOCH": str(newest),
+        "REPRODUCIBLE_TIMESTAMP_ROOTFS:task-image-oci": str(newest),
         "OCI_IMAGE_NAME": NAME,
         "OCI_IMAGE_TAG": TAG,
         "OCI_IMAGE_ARCH": platform.machine(),
