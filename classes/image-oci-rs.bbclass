@@ -274,6 +274,7 @@ oci_rs_library[vardeps] = " \
 # Read too, but no byte of the image follows from their text; or from where layers lie and what the distribution calls its
 # version just as little as from a new commit: labels are of the moment in which the task runs.
 oci_rs_library[vardepsexclude] = " \
-    BBLAYERS DEPLOY_DIR_IMAGE DISTRO_VERSION OCI_CACHE_DIR OCI_CACHE_LIMIT OCI_IMAGE_APP_RECIPE OCI_IMAGE_BACKEND \
-    OCI_LAYER_CACHE OCI_LAYER_CACHE_DIR OCI_LAYER_LOCK OCI_THREADS OCI_UPDATE_FROM PATH TOPDIR \
+    BBLAYERS DEPLOY_DIR_IMAGE DISTRO_VERSION IMAGE_LINK_NAME IMAGE_MANIFEST OCI_CACHE_DIR OCI_CACHE_LIMIT \
+    OCI_IMAGE_APP_RECIPE OCI_IMAGE_BACKEND OCI_LAYER_CACHE OCI_LAYER_CACHE_DIR OCI_LAYER_LOCK OCI_THREADS \
+    OCI_UPDATE_FROM PATH TOPDIR \
 "

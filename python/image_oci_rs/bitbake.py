@@ -67,6 +67,7 @@ _VARIABLES: Mapping[str, str] = {
     "layers.max": "OCI_LAYER_MAX",
     "layers.lock": "OCI_LAYER_LOCK",
     "layers.packages": "OCI_LAYER_PACKAGES",
+    "layers.installed": "IMAGE_MANIFEST",
     "output": "IMGDEPLOYDIR",
     "threads": "OCI_THREADS",
     "cache.directory": "OCI_CACHE_DIR",
@@ -215,17 +216,31 @@ def _layers(read: Reader, outputs: Outputs) -> Layers:
         return Layers()
     mode = read.text("OCI_LAYER_MODE")
     packages = read.text("OCI_LAYER_PACKAGES")
+    installed = _installed(read, packages)
     if mode == "auto":
         lock = read.text("OCI_LAYER_LOCK") or None
         # A task does not write beside a recipe: people decide when a new plan gets into version control.
         new_lock = str(outputs.directory / outputs.layer_lock) if lock else None
         most = read.number("OCI_LAYER_MAX")
         return Layers(
-            mode, max=Layers.max if most is None else most, lock=lock, lock_output=new_lock, packages=packages
+            mode,
+            max=Layers.max if most is None else most,
+            lock=lock,
+            lock_output=new_lock,
+            packages=packages,
+            installed=installed,
         )
     rules = parse_layer_rules(read.words("OCI_LAYERS"))
     # They are checked all the same.
-    return Layers(mode, rules=() if mode == "single" else rules, packages=packages)
+    return Layers(mode, rules=() if mode == "single" else rules, packages=packages, installed=installed)
+
+
+def _installed(read: Reader, packages: str) -> str | None:
+    """The list of installed packages that do_rootfs has made, if it has."""
+    # IMAGE_NAME may have another time in it than when do_rootfs ran; the link has none.
+    link = os.path.join(read.text("IMGDEPLOYDIR"), f"{read.text('IMAGE_LINK_NAME')}.manifest")
+    files = (read.text("IMAGE_MANIFEST"), link)
+    return next((file for file in files if packages.startswith("pkgdata:") and os.path.isfile(file)), None)
 
 
 def _cache(read: Reader) -> Cache | None:

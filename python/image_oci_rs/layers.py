@@ -99,6 +99,8 @@ class Layers(Record):
         packages: Where it is known which package owns a file: `auto` (the database in the root filesystem,
             whichever it has), `dpkg`, `opkg`, `apk`, `none`, `pkgdata:DIRECTORY` (of a Yocto build) or
             `manifest:FILE` (a path and a name on each line).
+        installed: For `pkgdata`, a file whose lines begin with the names of the packages that are installed, such as
+            a Yocto build's IMAGE_MANIFEST. Without it, the files say what is installed.
 
     Raises:
         SpecError: A value is none of these, or has no meaning in this mode.
@@ -113,6 +115,7 @@ class Layers(Record):
     lock: str | None = None
     lock_output: str | None = None
     packages: str = "auto"
+    installed: str | None = None
 
     def __post_init__(self) -> None:
         """Checks the values."""
@@ -145,6 +148,12 @@ class Layers(Record):
             raise SpecError(reason, "layers.packages", self.packages)
         if match["kind"]:
             set_fields(self, packages=f"{match['kind']}:{file_path(match['path'], 'layers.packages')}")
+        if self.installed is not None:
+            if match["kind"] != "pkgdata":
+                raise SpecError(
+                    "must be left out unless packages is 'pkgdata:DIRECTORY'", "layers.installed", self.installed
+                )
+            set_fields(self, installed=file_path(self.installed, "layers.installed"))
 
 
 def parse_layer_rules(words: Iterable[str]) -> tuple[LayerRule, ...]:

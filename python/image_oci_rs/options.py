@@ -219,6 +219,12 @@ class BuildOptions:
             metavar="SOURCE",
             help="which package owns a file: auto, dpkg, opkg, apk, none, pkgdata:DIR or manifest:FILE (default: auto)",
         )
+        add(
+            "layers.installed",
+            "--installed",
+            metavar="FILE",
+            help="for pkgdata: lines that begin with the names of the installed packages, as in IMAGE_MANIFEST",
+        )
 
     def arrange(self, arguments: Sequence[str]) -> list[str]:
         """`arguments` as argparse understands them: options first, their values tied to them.
@@ -373,6 +379,7 @@ def _layers(options: argparse.Namespace) -> Layers:
         max=Layers.max if options.layer_max is None else options.layer_max,
         lock=options.lock,
         packages=options.packages or "auto",
+        installed=options.installed,
     )
 
 

@@ -164,6 +164,8 @@ pub struct LayersRequest {
     pub lock_output: Option<PathBuf>,
     /// Where package data comes from: `auto`, `dpkg`, `opkg`, `apk`, `none`, `pkgdata:DIRECTORY` or `manifest:FILE`.
     pub packages: String,
+    /// For `pkgdata`, a file whose lines begin with the names of the packages that are installed.
+    pub installed: Option<PathBuf>,
 }
 
 /// By which rule a root filesystem is split.
@@ -309,9 +311,18 @@ impl LayersRequest {
     /// The source of package data as the engine takes it.
     ///
     /// # Errors
-    /// [`Error::Spec`] for an unknown one.
+    /// [`Error::Spec`] for an unknown one, or a list of installed packages beside one that has such a list itself.
     pub fn packages(&self) -> Result<package::Source> {
-        self.packages.parse()
+        let mut source = self.packages.parse()?;
+        match (&self.installed, &mut source) {
+            (None, _) => {}
+            (Some(file), package::Source::Pkgdata { installed, .. }) => *installed = Some(file.clone()),
+            (Some(file), _) => {
+                let reason = "only pkgdata needs to be told what is installed";
+                return Err(Error::spec("layers.installed", file.display().to_string(), reason));
+            }
+        }
+        Ok(source)
     }
 }
 
@@ -356,6 +367,7 @@ impl Default for LayersRequest {
             lock: None,
             lock_output: None,
             packages: "auto".to_owned(),
+            installed: None,
         }
     }
 }

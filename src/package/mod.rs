@@ -106,7 +106,9 @@ impl Packages {
             Source::Dpkg => present(source, dpkg::read(tree)?),
             Source::Opkg => present(source, opkg::read(tree)?),
             Source::Apk => present(source, apk::read(tree)?),
-            Source::Pkgdata(directory) => Ok(pkgdata::read(directory, tree)?.decide(source.clone())),
+            Source::Pkgdata { directory, installed } => {
+                Ok(pkgdata::read(directory, installed.as_deref(), tree)?.decide(source.clone()))
+            }
             Source::Manifest(file) => Ok(manifest::read(file, tree)?.decide(source.clone())),
             Source::None => Ok(Claims::new(tree, true).decide(Source::None)),
         }

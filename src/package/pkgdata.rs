@@ -4,7 +4,7 @@
 //! variable of package NAME, its value escaped as by Python's codec `unicode_escape`. A file with only PKG in it is
 //! another name of that package.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -15,13 +15,14 @@ use super::text::Text;
 use super::tree::Tree;
 use crate::error::{Error, Result};
 
-/// What the pkgdata in `directory` says.
+/// What the pkgdata in `directory` says, of the packages that the file `installed` lists if there is one.
 ///
 /// # Errors
 /// [`Error::Io`] when it can't be read, [`Error::Packages`] naming the file and line that can't be understood.
-pub fn read<'a>(directory: &Path, tree: Tree<'a>) -> Result<Claims<'a>> {
+pub fn read<'a>(directory: &Path, installed: Option<&Path>, tree: Tree<'a>) -> Result<Claims<'a>> {
     let runtime = directory.join("runtime");
-    let mut claims = Claims::new(tree, false);
+    let installed = installed.map(listed).transpose()?;
+    let mut claims = Claims::new(tree, installed.is_some());
     let (mut numbers, mut other_names) = (BTreeMap::new(), Vec::new());
     for original in names(&runtime)? {
         // A recipe that the image does not depend on may be built at the same time: its file goes and comes again.
@@ -32,6 +33,9 @@ pub fn read<'a>(directory: &Path, tree: Tree<'a>) -> Result<Claims<'a>> {
             other_names.push((name, original));
             continue;
         };
+        if installed.as_ref().is_some_and(|installed| !installed.contains(&name)) {
+            continue;
+        }
         let package = claims.package(variables.record(name)?);
         files.0.iter().for_each(|(path, size)| claims.claim(package, path, Some(*size)));
         numbers.insert(original, package);
@@ -42,6 +46,16 @@ pub fn read<'a>(directory: &Path, tree: Tree<'a>) -> Result<Claims<'a>> {
         }
     }
     Ok(claims)
+}
+
+/// The first word of each line.
+fn listed(file: &Path) -> Result<BTreeSet<String>> {
+    let text = Text::open(file)?;
+    let names = text.lines().map(|(number, line)| {
+        let name = line.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+        text.utf8(number, "package's name", name).map(str::to_owned)
+    });
+    names.collect()
 }
 
 /// The packages' names before they may have been changed, sorted.
@@ -228,7 +242,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("runtime")).unwrap();
         files.iter().for_each(|(name, text)| fs::write(directory.path().join("runtime").join(name), text).unwrap());
-        let source = Source::Pkgdata(directory.path().to_owned());
+        let source = Source::Pkgdata { directory: directory.path().to_owned(), installed: None };
         (directory, source)
     }
 
@@ -247,6 +261,34 @@ mod tests {
         let packages = Packages::read(&source, &entries).unwrap();
         let owners = owners(&packages, &entries);
         (packages, owners)
+    }
+
+    #[test]
+    fn what_is_not_installed_owns_nothing() {
+        let files = [
+            claiming("app", "etc/app.conf usr/bin/app", ""),
+            claiming("app-other", "etc/app.conf etc/other.conf", "PKG:app-other: renamed\n"),
+            claiming("group", "", ""),
+        ];
+        let files: Vec<_> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        let (directory, _) = pkgdata(&files);
+        let entries = tree("etc/app.conf etc/other.conf usr/bin/app", &[]);
+        let owners_with = |lines: &str| {
+            let manifest = directory.path().join("image.manifest");
+            fs::write(&manifest, lines).unwrap();
+            let source = Source::Pkgdata { directory: directory.path().to_owned(), installed: Some(manifest) };
+            let packages = Packages::read(&source, &entries).unwrap();
+            (packages.counts().packages, owners(&packages, &entries))
+        };
+        // Without the list, app-other is taken for installed: it alone claims a file that is there.
+        let guessed = Source::Pkgdata { directory: directory.path().to_owned(), installed: None };
+        let guessed = Packages::read(&guessed, &entries).unwrap();
+        assert!(owners(&guessed, &entries).contains("/etc/other.conf:renamed"));
+        let app = "/etc/app.conf:app /usr/bin/app:app";
+        assert_eq!(owners_with("app core2-64 1.0-r0\ngroup core2-64 1.0-r0\nno-data all 1\n").1, app);
+        assert_eq!(owners_with("app core2-64 1.0-r0\ngroup core2-64 1.0-r0\n").0, 2);
+        let both = "/etc/app.conf:app /etc/other.conf:renamed /usr/bin/app:app";
+        assert_eq!(owners_with("app core2-64 1.0-r0\nrenamed core2-64 1.0-r0").1, both);
     }
 
     #[test]

@@ -11,8 +11,14 @@ use crate::error::Error;
 pub enum Source {
     /// The database in the root filesystem, whichever it has.
     Auto,
-    /// `PKGDATA_DIR` of a Yocto build.
-    Pkgdata(PathBuf),
+    /// What a Yocto build knows of its packages.
+    Pkgdata {
+        /// `PKGDATA_DIR`.
+        directory: PathBuf,
+        /// A file whose lines begin with the names of the packages that are installed, as `IMAGE_MANIFEST` has them. Without
+        /// it, the files of the root filesystem have to say it.
+        installed: Option<PathBuf>,
+    },
     /// dpkg's database in the root filesystem.
     Dpkg,
     /// opkg's.
@@ -31,7 +37,9 @@ impl FromStr for Source {
     /// Reads `auto`, `dpkg`, `opkg`, `apk`, `none`, `pkgdata:DIRECTORY` or `manifest:FILE`.
     fn from_str(text: &str) -> Result<Self, Error> {
         match text.split_once(':') {
-            Some(("pkgdata", path)) if !path.is_empty() => return Ok(Self::Pkgdata(path.into())),
+            Some(("pkgdata", path)) if !path.is_empty() => {
+                return Ok(Self::Pkgdata { directory: path.into(), installed: None });
+            }
             Some(("manifest", path)) if !path.is_empty() => return Ok(Self::Manifest(path.into())),
             _ => {}
         }
@@ -54,7 +62,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Auto => f.write_str("auto"),
-            Self::Pkgdata(path) => write!(f, "pkgdata:{}", path.display()),
+            Self::Pkgdata { directory, .. } => write!(f, "pkgdata:{}", directory.display()),
             Self::Dpkg => f.write_str("dpkg"),
             Self::Opkg => f.write_str("opkg"),
             Self::Apk => f.write_str("apk"),

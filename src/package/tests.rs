@@ -116,7 +116,11 @@ fn a_database_that_is_not_read_or_not_there_is_an_error() {
         (Source::Opkg, "etc/x", "\"/\": the root filesystem has no database of opkg"),
         (Source::Apk, "etc/x", "\"/\": the root filesystem has no database of apk"),
         (Source::Auto, "var/lib/dpkg/status/x", "\"/var/lib/dpkg/status\": a package database's file stands here"),
-        (Source::Pkgdata("/no/such".into()), "etc/x", "can't list \"/no/such/runtime\": No such file"),
+        (
+            Source::Pkgdata { directory: "/no/such".into(), installed: None },
+            "etc/x",
+            "can't list \"/no/such/runtime\": No such file",
+        ),
         (Source::Manifest("/no/such".into()), "etc/x", "can't open \"/no/such\": No such file"),
         (Source::Manifest("/".into()), "etc/x", "can't read \"/\": Is a directory"),
     ] {

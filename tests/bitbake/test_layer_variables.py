@@ -123,6 +123,19 @@ def test_files_of_the_build_machine_come_with_a_warning(image: SmallImage) -> No
     assert "certs" in warning and "/ca.pem:/etc/ca.pem" in warning
 
 
+@pytest.mark.parametrize("name", ["${IMAGE_NAME}", "${IMAGE_LINK_NAME}"], ids=["same-build", "earlier-do_rootfs"])
+def test_what_was_built_and_not_installed_makes_no_difference(image: SmallImage, name: str) -> None:
+    build = image(
+        'OCI_LAYER_MODE = "auto"',
+        'IMAGE_MANIFEST = "${IMGDEPLOYDIR}/${IMAGE_NAME}.manifest"',
+        f"ROOTFS_COMMAND:append = '; printf \"app all 1\\nlibapp all 1\\n\" >${{IMGDEPLOYDIR}}/{name}.manifest'",
+    )
+    # /bin/sh is somebody else's: what has it in pkgdata was not installed.
+    found = layers(built(build))
+    assert sorted(found) == ["app", "database", "rest"]
+    assert "bin/sh" in found["rest"]
+
+
 @pytest.mark.parametrize(
     ("lines", "name"),
     [

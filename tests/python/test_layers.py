@@ -67,6 +67,8 @@ A = LayerRule("a", "files", ("/a",))
         ({"lock": "x"}, "layers.lock: must be left out unless the mode is 'auto' (got 'x')"),
         ({"mode": "auto", "lock": ""}, "layers.lock: must be a path"),
         ({"packages": "rpm"}, "layers.packages: must be auto, dpkg, opkg, apk, none, "),
+        ({"packages": "dpkg", "installed": "x"}, "layers.installed: must be left out unless packages is 'pkgdata:"),
+        ({"packages": "pkgdata:x", "installed": ""}, "layers.installed: must be a path"),
         ({"packages": "pkgdata:"}, "layers.packages: must be auto, "),
     ],
 )
@@ -78,5 +80,6 @@ def test_wrong_layers(values: dict[str, Any], message: str) -> None:
 
 def test_paths_become_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     monkeypatch.chdir(str(tmp_path))
+    assert Layers("auto", packages="pkgdata:d", installed="i").installed == f"{tmp_path}/i"
     layers = Layers("auto", lock="x.lock", packages="manifest:m")
     assert (layers.lock, layers.packages) == (f"{tmp_path}/x.lock", f"manifest:{tmp_path}/m")

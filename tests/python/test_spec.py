@@ -50,7 +50,8 @@ FULL: dict[str, Any] = {
         "max": 20,
         "lock": "/x.lock",
         "lock_output": "/out/x.lock",
-        "packages": "manifest:/m",
+        "packages": "pkgdata:/m",
+        "installed": "/i",
     },
     "exclude_xattrs": ["security.ima", "user.*"],
     "output": {
@@ -121,6 +122,7 @@ def test_defaults() -> None:
             "lock": None,
             "lock_output": None,
             "packages": "auto",
+            "installed": None,
         },
         "exclude_xattrs": ["security.selinux", "trusted.*", "system.nfs4_acl"],
         "output": {"layout": "/x", "archives": [], "replace": False},
