@@ -28,8 +28,8 @@
 # and annotations may also be varflags, whose values are taken byte for byte. A wrong value is said when the recipe
 # is parsed, with the name of the variable. docs/variables.md says more about each.
 #
-# The names are those of meta-virtualization's image-oci.bbclass; docs/migration.md lists what differs. The work is done by the Python package
-# image_oci_rs, in the process of the task; this file only declares.
+# The names are those of meta-virtualization's image-oci.bbclass; docs/migration.md lists what differs. The work is done by
+# the Python package image_oci_rs, in the process of the task; this file only declares.
 #
 
 # A container is not booted: nothing runs postinsts on a first boot. This one line needs `image` to be inherited first.

@@ -107,7 +107,8 @@ class Outputs:
             of_this_task = path.is_symlink() and re.search("-oci(?:(?:-dir)?[.]tar)?$", path.name)
             if of_this_task and not (self.suffix == "" and path.name.startswith(f"{self.base_name}-dbg-")):
                 names.append(re.sub("(?:[.]oci|-oci(?:-dir)?[.]tar)$", "", os.readlink(path)))
-        return names
+        # What has no name before its ending is nothing that this class made, and would fit everything.
+        return list(filter(None, names))
 
     def _is_stale(self, name: str, names: str) -> bool:
         endings = r"\.oci(?:\..+)?|\.oci-layers\.lock|-oci(?:(?:-dir)?\.tar)?"
