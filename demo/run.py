@@ -83,7 +83,7 @@ def configuration(kit: Kit, archive: Path, newest: int) -> str:
         f'ROOTFS_COMMAND = "tar --xattrs --xattrs-include=* -xpf {readable}"\n'
         # All files get one time there. Here they keep theirs, which the image's own must not clamp.
         'REPRODUCIBLE_TIMESTAMP_ROOTFS = ""\n'
-        f'SOURCE_DATE_EPOCH = "{newest}"\n'
+        f'REPRODUCIBLE_TIMESTAMP_ROOTFS:task-image-oci = "{newest}"\n'
     )
 
 
