@@ -165,6 +165,11 @@ impl<W: Write> DigestWriter<W> {
         Self { inner, hasher: Hasher::new(algorithm), count: 0 }
     }
 
+    /// The inner writer.
+    pub fn get_ref(&self) -> &W {
+        &self.inner
+    }
+
     /// Gives back the inner writer, the digest, and the number of bytes that passed.
     pub fn finish(self) -> (W, Digest, u64) {
         (self.inner, self.hasher.finish(), self.count)

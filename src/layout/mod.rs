@@ -3,6 +3,7 @@
 //! Source: image-spec v1.1.1, image-layout.md.
 
 mod archive;
+mod early;
 mod read;
 mod staging;
 mod write;

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use super::early::EarlySync;
 use super::read::{LayoutReader, digest_of, location};
 use super::staging::StagedDirectory;
 use crate::digest::{Algorithm, Digest, DigestWriter};
@@ -61,7 +62,7 @@ impl LayoutWriter {
     pub fn blob(&self, name: &str) -> Result<BlobWriter> {
         let path = self.blobs().join(format!(".{name}.partial"));
         let file = File::create_new(&path).map_err(Error::io("create", &path))?;
-        Ok(BlobWriter { inner: DigestWriter::new(file), path })
+        Ok(BlobWriter { inner: DigestWriter::new(file), early: EarlySync::default(), path })
     }
 
     /// Writes `document` as a blob in canonical JSON.
@@ -154,6 +155,7 @@ impl LayoutWriter {
 /// A blob being written under a temporary name; finishing it gives it the name of its digest.
 pub struct BlobWriter {
     inner: DigestWriter<File>,
+    early: EarlySync,
     path: PathBuf,
 }
 
@@ -168,9 +170,9 @@ impl BlobWriter {
     /// # Errors
     /// [`Error::Io`].
     pub fn finish(self) -> Result<Blob> {
-        let Self { inner, path } = self;
+        let Self { inner, early, path } = self;
         let (file, digest, size) = inner.finish();
-        file.sync_all().map_err(Error::io("sync", &path))?;
+        early.finish().and_then(|()| file.sync_all()).map_err(Error::io("sync", &path))?;
         let finished = path.with_file_name(digest.hex());
         fs::rename(&path, &finished).map_err(Error::io("rename", &path))?;
         Ok(Blob { digest, size })
@@ -179,7 +181,9 @@ impl BlobWriter {
 
 impl Write for BlobWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.inner.write(bytes)
+        let written = self.inner.write(bytes)?;
+        self.early.grown(self.inner.get_ref(), written)?;
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
