@@ -16,6 +16,9 @@ const BLOCK: u64 = 512;
 /// The longest extended header or long name that is read into memory. Linux allows 64 KiB for the value of one attribute.
 const LONGEST_EXTENSION: u64 = 16 << 20;
 
+/// The longest name and the longest target of a link in bytes: PATH_MAX of Linux.
+const LONGEST_NAME: usize = 4096;
+
 /// A source of bytes that can leave some out.
 pub trait Skip: Read {
     /// Passes over `count` bytes. Passing over the end shows at the next read.
@@ -117,11 +120,6 @@ impl<R: Skip> Untar<R> {
         }
     }
 
-    /// Gives the reader back, standing behind what was read.
-    pub fn into_inner(self) -> R {
-        self.reader
-    }
-
     fn next_header(&mut self) -> io::Result<Option<Header>> {
         let too_large = || invalid("a member claims more bytes than any archive can have");
         let skipped = self.content.checked_add(self.padding).ok_or_else(too_large)?;
@@ -167,8 +165,11 @@ impl<R: Skip> Untar<R> {
         long_name: Option<Vec<u8>>,
         long_link: Option<Vec<u8>>,
     ) -> io::Result<Member> {
-        let record =
-            |wanted: &str| records.iter().rev().find(|(key, _)| key == wanted.as_bytes()).map(|(_, value)| value);
+        // The last one counts, and an empty one says that the header does.
+        let record = |wanted: &str| {
+            let last = records.iter().rev().find(|(key, _)| key == wanted.as_bytes());
+            last.map(|(_, value)| value).filter(|value| !value.is_empty())
+        };
         if let Some(size) = record("size") {
             let size = std::str::from_utf8(size).ok().and_then(|text| text.parse().ok());
             self.expect_content(size.ok_or_else(|| invalid("the size in an extended header is no number"))?);
@@ -189,6 +190,16 @@ impl<R: Skip> Untar<R> {
         let path = record("path").cloned().or(long_name).unwrap_or_else(|| header.path_bytes().into_owned());
         let link = record("linkpath").cloned().or(long_link);
         let link = link.or_else(|| header.link_name_bytes().map(|link| link.into_owned())).unwrap_or_default();
+        for (what, name) in [("name", &path), ("link's target", &link)] {
+            if name.len() > LONGEST_NAME {
+                return Err(invalid(&format!("a {what} has {} bytes, and Linux takes {LONGEST_NAME}", name.len())));
+            }
+        }
+        // A header's field ends there: what is written again would not be what was checked.
+        let names = records.iter().map(|(key, _)| key).chain([&path, &link]);
+        if let Some(name) = names.into_iter().find(|name| name.contains(&0)) {
+            return Err(invalid(&format!("the name {:?} has a byte 0", String::from_utf8_lossy(name))));
+        }
         Ok(Member { path, link, size: self.content, offset: self.position, header, records })
     }
 }
@@ -284,6 +295,30 @@ mod tests {
         untar.by_ref().take(member.size).read_to_end(&mut content).unwrap();
         assert_eq!(content, b"content");
         assert!(untar.next_member().unwrap().is_none());
+    }
+
+    #[test]
+    fn names_that_no_file_can_have_are_refused() {
+        let long = vec![b'a'; LONGEST_NAME + 1];
+        let records: [(&str, &[u8], &str); 5] = [
+            ("path", b"..\0p/x", "has a byte 0"),
+            ("linkpath", b"t\0u", "has a byte 0"),
+            ("SCHILY.xattr.user.a\0b", b"1", "has a byte 0"),
+            ("path", &long, "a name has 4097 bytes, and Linux takes 4096"),
+            ("linkpath", &long, "a link's target has 4097 bytes"),
+        ];
+        for (key, value, reason) in records {
+            let bytes = archive(&[(key, value)], b"");
+            let found = Untar::new(Streamed(&bytes[..])).next_member().err().unwrap().to_string();
+            assert!(found.contains(reason), "{key}: {found}");
+        }
+    }
+
+    #[test]
+    fn an_empty_record_leaves_it_to_the_header() {
+        let bytes = archive(&[("path", b"earlier"), ("path", b""), ("size", b"")], b"content");
+        let member = Untar::new(Streamed(&bytes[..])).next_member().unwrap().unwrap();
+        assert_eq!((member.path, member.size), (b"short".to_vec(), 7));
     }
 
     #[test]

@@ -138,6 +138,7 @@ fn a_broken_archive_is_refused_and_the_member_is_named() {
         (tar_archive("../etc/passwd 644 x"), "member \"../etc/passwd\": its name climbs out with '..'"),
         (tar_archive("/etc/passwd 644 x"), "member \"/etc/passwd\": its name is absolute"),
         (tar_archive("a 644 -> nothing"), "member \"a\": it is a hard link to \"nothing\", which is no file before it"),
+        (tar_archive("a 644 x\na/b 644 y"), "member \"a/b\": it lies below \"a\", which is no directory"),
         (tar_archive("a 644 SCHILY.acl.access=user::rwx"), "member \"a\": its ACL is stored as text"),
         (tar_archive("a 644 GNU.sparse.major=1"), "member \"a\": it is sparse"),
         (tar_archive("a 644 SCHILY.xattr.user.x=\u{1}y"), ""),

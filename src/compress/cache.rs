@@ -103,12 +103,13 @@ impl Cache {
         }
     }
 
-    /// Removes what was not used for longest, until the cache is within its limit.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when the directory can't be read. What another build removes meanwhile is no error.
-    pub fn evict(&self) -> Result<()> {
-        let mut entries = self.entries()?;
+    /// Removes what was not used for longest, until the cache is within its limit. A cache that can't be read is counted as a
+    /// failure: the image is there, and better without a cache than not at all.
+    pub fn evict(&self) {
+        let Ok(mut entries) = self.entries() else {
+            self.failures.fetch_add(1, Relaxed);
+            return;
+        };
         let mut size: u64 = entries.iter().map(|entry| entry.size).sum();
         entries.sort();
         for entry in entries {
@@ -118,7 +119,6 @@ impl Cache {
             let _ = fs::remove_file(&entry.path);
             size -= entry.size;
         }
-        Ok(())
     }
 
     /// The cache's own files, complete or not. Whatever else somebody keeps in the directory is none of its business.
@@ -301,7 +301,7 @@ mod tests {
         member_of(&unlimited, &plains[0]);
         let size = fs::metadata(unlimited.path(GZIP, &plains[0])).unwrap().len();
         let limited = Cache::open(directory.path(), 2 * size).unwrap();
-        limited.evict().unwrap();
+        limited.evict();
         let left: Vec<_> = plains.iter().map(|plain| limited.path(GZIP, plain).exists()).collect();
         assert_eq!(left, [true, false, false, true]);
     }
@@ -338,7 +338,7 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "dear").unwrap();
         }
-        cache.evict().unwrap();
+        cache.evict();
         assert!(foreign.iter().all(|path| path.exists()));
         assert!(!cache.path(GZIP, b"plain").exists() && !unfinished.exists());
     }

@@ -116,7 +116,9 @@ pub fn build(spec: &ImageSpec, progress: &Arc<Progress>) -> Result<BuildResult> 
     let manifest = layout.document("manifest", &documents::manifest(spec, base, &config, &layers)?)?;
     let index = documents::index(spec, base, &reference, &manifest)?;
     let docker_manifest = documents::docker_manifest(&reference, base, &config, &layers);
-    pool.cache().map(Cache::evict).transpose()?;
+    if let Some(cache) = pool.cache() {
+        cache.evict();
+    }
     let complete = outputs.complete(&index, Some(&docker_manifest), progress)?;
     let lock = lock_output.write(lock.as_ref())?;
     progress.check()?;

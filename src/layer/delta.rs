@@ -139,6 +139,9 @@ fn same_content(one: &Content, other: &Content, size: u64, progress: &Progress) 
         }
         left -= count as u64;
     }
+    if ones.has_more().map_err(Error::io("read", one.name()))? {
+        return Err(Error::rootfs(one.name(), format!("it grew beyond {size} bytes while it was read")));
+    }
     Ok(true)
 }
 

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 
 use crate::decompress;
-use crate::digest::{Algorithm, Hasher};
+use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
 use crate::layout::{LayoutReader, digest_of};
 use crate::progress::Progress;
@@ -152,7 +152,8 @@ fn unpack(
     verify(layout, layer, progress)?;
     let (_, mut plain) = decompress::reader(BufReader::with_capacity(1 << 18, layout.blob(&digest)?))
         .map_err(Error::io("read", layout.path()))?;
-    let mut hasher = Hasher::new(Algorithm::Sha256);
+    let algorithm = diff_id.parse::<Digest>().map_err(&broken)?.algorithm();
+    let mut hasher = Hasher::new(algorithm);
     let mut buffer = vec![0; 1 << 20];
     loop {
         progress.check()?;

@@ -145,7 +145,11 @@ fn replace(temporary: &Path, destination: &Path) -> Result<()> {
         Err(error)
             if matches!(
                 error.kind(),
-                io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory
+                // The first and the second mean the same; XFS says the second.
+                io::ErrorKind::DirectoryNotEmpty
+                    | io::ErrorKind::AlreadyExists
+                    | io::ErrorKind::IsADirectory
+                    | io::ErrorKind::NotADirectory
             ) => {}
         renamed => return renamed.map_err(publishing()),
     }

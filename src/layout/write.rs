@@ -94,7 +94,8 @@ impl LayoutWriter {
         // A link would be to the link's own name, and not to the blob.
         let is_file = fs::symlink_metadata(&original).is_ok_and(|metadata| metadata.is_file());
         if is_file && fs::hard_link(&original, &place).is_ok() {
-            return Ok(());
+            // Whoever has written it need not have waited for the disk.
+            return File::open(&place).and_then(|file| file.sync_all()).map_err(Error::io("sync", &place));
         }
         let file = File::create_new(&place).map_err(Error::io("create", &place))?;
         let mut copy = DigestWriter::with_algorithm(file, digest.algorithm());
@@ -133,7 +134,11 @@ impl LayoutWriter {
     pub fn complete(self, index: &ImageIndex, docker_manifest: Option<&serde_json::Value>) -> Result<StagedDirectory> {
         self.write("oci-layout", &serde_json::json!({ "imageLayoutVersion": LAYOUT_VERSION }))?;
         docker_manifest.map(|manifest| self.write("manifest.json", manifest)).transpose()?;
-        sync_directory(&self.blobs())?;
+        let blobs = self.staged.path().join("blobs");
+        for algorithm in fs::read_dir(&blobs).map_err(Error::io("list", &blobs))? {
+            sync_directory(&algorithm.map_err(Error::io("list", &blobs))?.path())?;
+        }
+        sync_directory(&blobs)?;
         self.write("index.json", index)?;
         sync_directory(self.staged.path())?;
         Ok(self.staged)

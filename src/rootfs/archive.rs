@@ -58,7 +58,7 @@ pub fn read_layer(
     lower: &BTreeMap<Vec<u8>, Entry>,
     progress: &Progress,
 ) -> Result<BTreeMap<Vec<u8>, Entry>> {
-    Index { may_be_absolute: true, ..Index::new(name, file, source, policy, lower) }.read(progress)
+    Index { is_layer: true, ..Index::new(name, file, source, policy, lower) }.read(progress)
 }
 
 /// What has several names has its content once.
@@ -105,8 +105,9 @@ struct Index<'a> {
     source: usize,
     policy: &'a XattrPolicy,
     lower: &'a BTreeMap<Vec<u8>, Entry>,
-    /// Whether names may begin with a slash, as in layers that `ko` writes. All that unpacks layers leaves it out.
-    may_be_absolute: bool,
+    /// In layers names may begin with a slash, as in those that `ko` writes, which all that unpacks them leaves out; and what
+    /// is below a file here may be below a directory in the end.
+    is_layer: bool,
     entries: BTreeMap<Vec<u8>, Entry>,
     inodes: u64,
 }
@@ -125,7 +126,7 @@ impl<'a> Index<'a> {
             source,
             policy,
             lower,
-            may_be_absolute: false,
+            is_layer: false,
             entries: BTreeMap::new(),
             inodes: 0,
         }
@@ -139,7 +140,25 @@ impl<'a> Index<'a> {
             self.add(&member)?;
         }
         self.add_implied_directories();
+        if !self.is_layer {
+            self.refuse_what_is_below_no_directory()?;
+        }
         Ok(self.entries)
+    }
+
+    /// An archive that contradicts itself: nobody could unpack the image. Layers may, because those above them decide.
+    fn refuse_what_is_below_no_directory(&self) -> Result<()> {
+        let is_none = |path: &[u8]| self.entries.get(path).is_some_and(|entry| !entry.is_directory());
+        if is_none(&[]) {
+            return Err(self.member(b"./", "the root of the archive is no directory"));
+        }
+        for path in self.entries.keys() {
+            if let Some(parent) = parents_of(path).find(|parent| is_none(parent)) {
+                let parent = String::from_utf8_lossy(parent);
+                return Err(self.member(path, format!("it lies below {parent:?}, which is no directory")));
+            }
+        }
+        Ok(())
     }
 
     fn add(&mut self, member: &Member) -> Result<()> {
@@ -225,7 +244,7 @@ impl<'a> Index<'a> {
     }
 
     fn clean(&self, raw: &[u8]) -> Result<Vec<u8>> {
-        if raw.starts_with(b"/") && !self.may_be_absolute {
+        if raw.starts_with(b"/") && !self.is_layer {
             return Err(self.member(raw, "its name is absolute; names begin at the root of the archive"));
         }
         let mut parts = Vec::new();
@@ -261,6 +280,9 @@ impl<'a> Index<'a> {
 /// A sparse member's content is not what stands in the archive, so it would be packed wrongly.
 const SPARSE: &str = "it is sparse; only archives made without --sparse are read";
 
+/// XATTR_SIZE_MAX of Linux, in bytes.
+const LARGEST_ATTRIBUTE: usize = 64 << 10;
+
 /// What the extended header of a member says. Source: POSIX.1-2017, pax, "pax Extended Header", and the SCHILY keys of star.
 #[derive(Default)]
 struct Pax {
@@ -287,6 +309,15 @@ impl Pax {
                 key if key.starts_with(b"GNU.sparse.") => return Err(SPARSE.to_owned()),
                 key => {
                     if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
+                        if value.len() > LARGEST_ATTRIBUTE {
+                            let name = String::from_utf8_lossy(name);
+                            return Err(format!(
+                                "its extended attribute {name:?} has {} bytes, and Linux takes {LARGEST_ATTRIBUTE}",
+                                value.len()
+                            ));
+                        }
+                        // The last of several counts.
+                        pax.xattrs.retain(|(earlier, _)| earlier != name);
                         pax.xattrs.push((name.to_vec(), value.clone()));
                     }
                 }
@@ -325,7 +356,7 @@ fn whole_seconds(key: &[u8], value: &[u8]) -> Result<i64, String> {
     };
     let seconds: i64 = number(key, whole)?;
     let below_zero = whole.starts_with(b"-") && fraction.iter().any(|digit| *digit != b'0');
-    Ok(if below_zero { seconds - 1 } else { seconds })
+    if below_zero { seconds.checked_sub(1).map_or_else(|| number(key, value), Ok) } else { Ok(seconds) }
 }
 
 #[cfg(test)]
@@ -333,10 +364,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_last_of_several_values_counts_and_none_is_too_large() {
+        let record = |value: &[u8]| (b"SCHILY.xattr.user.a".to_vec(), value.to_vec());
+        let pax = Pax::read(&[record(b"2"), record(b"1")]).unwrap();
+        assert_eq!(pax.xattrs, [(b"user.a".to_vec(), b"1".to_vec())]);
+        assert!(Pax::read(&[record(&[0; LARGEST_ATTRIBUTE])]).is_ok());
+        let found = Pax::read(&[record(&[0; LARGEST_ATTRIBUTE + 1])]).err().unwrap();
+        assert_eq!(found, "its extended attribute \"user.a\" has 65537 bytes, and Linux takes 65536");
+    }
+
+    #[test]
     fn fractions_of_a_second_are_rounded_down() {
         for (text, seconds) in [("5", 5), ("5.9", 5), ("-1", -1), ("-1.0", -1), ("-1.5", -2), ("-0.5", -1)] {
             assert_eq!(whole_seconds(b"mtime", text.as_bytes()), Ok(seconds), "{text}");
         }
+        let least = "-9223372036854775808.5";
+        assert_eq!(whole_seconds(b"mtime", least.as_bytes()), Err(format!("its extended header says mtime={least}")));
         assert_eq!(whole_seconds(b"mtime", b"x"), Err("its extended header says mtime=x".to_owned()));
     }
 }

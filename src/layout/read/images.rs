@@ -1,5 +1,7 @@
 //! Which images a layout has, and which one is meant.
 
+use std::collections::BTreeSet;
+
 use super::LayoutReader;
 use crate::error::{Error, Result};
 use crate::spec::{
@@ -18,9 +20,14 @@ impl LayoutReader {
         let mut found = Vec::new();
         // A stack, so that what a nested index lists comes where that index stands.
         let mut pending: Vec<Descriptor> = self.index()?.manifests().iter().rev().cloned().collect();
+        // Of indexes, each twice in the one above it, forty would be a million million.
+        let mut seen = BTreeSet::new();
         while let Some(entry) = pending.pop() {
             match entry.media_type().as_ref() {
                 MEDIA_TYPE_INDEX | "application/vnd.docker.distribution.manifest.list.v2+json" => {
+                    if !seen.insert((entry.digest().to_string(), names(&entry))) {
+                        continue;
+                    }
                     let nested: ImageIndex = self.read_document(&entry)?;
                     pending.extend(nested.manifests().iter().rev().map(|inner| {
                         let mut inner = inner.clone();

@@ -6,7 +6,8 @@ use tempfile::TempDir;
 
 use super::sample::Sample;
 use super::*;
-use crate::spec::{ImageConfiguration, ImageManifest};
+use crate::digest::Digest;
+use crate::spec::{ImageConfiguration, ImageManifest, MEDIA_TYPE_INDEX};
 
 fn open(path: &Path) -> Result<LayoutReader> {
     LayoutReader::open(path, &Progress::default())
@@ -192,4 +193,28 @@ fn readers_of_one_archive_do_not_disturb_each_other() {
     for (number, content) in ["0", "1"].into_iter().zip(contents) {
         assert_eq!(content, sample.files()[&sample.location(number)]);
     }
+}
+
+#[test]
+fn indexes_that_list_each_other_twice_are_read_once() {
+    let sample = Sample::new();
+    let manifest = sample.digest("manifest");
+    let mut inner = serde_json::json!([{
+        "mediaType": crate::spec::MEDIA_TYPE_MANIFEST,
+        "digest": manifest, "size": sample.files()[&location(&manifest)].len(),
+    }]);
+    let mut sample = sample;
+    for _ in 0..40 {
+        let index = serde_json::json!({"schemaVersion": 2, "mediaType": MEDIA_TYPE_INDEX, "manifests": inner});
+        let bytes = serde_json::to_vec(&index).unwrap();
+        let entry = serde_json::json!({
+            "mediaType": MEDIA_TYPE_INDEX, "digest": Digest::of(&bytes), "size": bytes.len(),
+        });
+        sample = sample.blob(&bytes);
+        inner = serde_json::json!([entry, entry]);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("image");
+    sample.index(|index| index["manifests"] = inner).write(&path);
+    assert_eq!(open(&path).unwrap().manifests().unwrap().len(), 1);
 }
