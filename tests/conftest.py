@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -42,7 +43,9 @@ def scratch() -> Iterator[Path]:
 
     It lies on a file system that holds extended attributes of users, which not every tmpfs does.
     """
-    directory = Path(tempfile.mkdtemp(prefix="oci-", dir=_place_with_user_xattrs()))
+    # podman reads a path as the name of an image, which must not begin or end with a `_`, as tempfile's names may.
+    directory = Path(_place_with_user_xattrs()) / f"oci-{secrets.token_hex(4)}"
+    directory.mkdir(mode=0o700)
     directory.chmod(0o755)
     yield directory
     _unmount_below(directory)
@@ -52,7 +55,8 @@ def scratch() -> Iterator[Path]:
 @pytest.fixture
 def workspace(scratch: Path) -> Iterator[Path]:
     """A directory below `scratch` for one test."""
-    directory = Path(tempfile.mkdtemp(prefix="", dir=scratch))
+    directory = scratch / secrets.token_hex(4)
+    directory.mkdir(mode=0o700)
     yield directory
     _unmount_below(directory)
     shutil.rmtree(directory)
