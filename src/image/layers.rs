@@ -217,6 +217,7 @@ impl<'a> Writing<'a> {
             let layers = finished.into_iter().zip(labels).map(|(layer, label)| NewLayer { layer, label });
             let mut all = NewLayers::of(layers.collect());
             all.notes.extend(plan.notes);
+            all.notes.extend_from_slice(&contents.notes);
             Ok(all)
         })
     }

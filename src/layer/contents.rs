@@ -12,13 +12,15 @@ pub struct Contents {
     pub is_stored: Vec<bool>,
     /// Paths of a base image that are not in the root filesystem, sorted: the lowest new layer takes them away.
     pub whiteouts: Vec<Vec<u8>>,
+    /// What a user should know of how it fits a base image, a line each.
+    pub notes: Vec<String>,
 }
 
 impl Contents {
     /// Everything is stored, because there is nothing below.
     pub fn all(entries: Vec<Entry>) -> Self {
         let is_stored = vec![true; entries.len()];
-        Self { entries, is_stored, whiteouts: Vec::new() }
+        Self { entries, is_stored, ..Self::default() }
     }
 
     /// The numbers of the entries that are stored, in order.

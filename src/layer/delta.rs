@@ -36,11 +36,11 @@ pub fn delta(entries: Vec<Entry>, base: &View, mode: Mode, progress: &Progress) 
         is_stored.push(!below.map_or(Ok(false), |below| same(entry, below, progress))?);
     }
     store_whole_groups(&entries, base, &mut is_stored);
-    let whiteouts = match mode {
-        Mode::Overlay => Vec::new(),
-        Mode::Exact => whiteouts(&entries, base),
+    let (whiteouts, notes) = match mode {
+        Mode::Overlay => (Vec::new(), hidden(&entries, base)),
+        Mode::Exact => (whiteouts(&entries, base), Vec::new()),
     };
-    Ok(Contents { entries, is_stored, whiteouts })
+    Ok(Contents { entries, is_stored, whiteouts, notes })
 }
 
 /// Where the base has a link to a directory and the root filesystem a directory, as before and after a merge of /usr, what
@@ -70,7 +70,11 @@ fn through_links(entries: Vec<Entry>, base: &View) -> Result<Vec<Entry>> {
         }
         let shown = entry.display();
         match placed.get(&path) {
-            Some(other) if other.is_directory() && entry.is_directory() => continue,
+            Some(other) if other.is_directory() && entry.is_directory() => {
+                if other.implied {
+                    placed.insert(path.clone(), Entry { path, ..entry });
+                }
+            }
             Some(_) => {
                 let place = String::from_utf8_lossy(&path).into_owned();
                 return Err(Error::rootfs(
@@ -176,6 +180,24 @@ fn store_whole_groups(entries: &[Entry], base: &View, is_stored: &mut [bool]) {
     }
 }
 
+/// What was to stay and does not: what the base has in directories that are none here, as in `lib/` below a link `lib` to
+/// `usr/lib`. Whatever unpacks the layers removes it.
+fn hidden(entries: &[Entry], base: &View) -> Vec<String> {
+    let count_below = |directory: &Entry| {
+        let top = [&directory.path[..], b"/"].concat();
+        base.entries.range(top.clone()..).take_while(|(path, _)| path.starts_with(&top)).count()
+    };
+    let replaced = entries.iter().filter(|entry| !entry.is_directory() && !matches!(entry.kind, Kind::Socket));
+    replaced
+        .filter_map(|entry| base.entries.get(&entry.path).filter(|below| below.is_directory()))
+        .map(|directory| (directory.display(), count_below(directory)))
+        .filter(|(_, count)| *count > 0)
+        .map(|(shown, count)| {
+            format!("{shown} is a directory of the base image and none here: the {count} paths below it are gone")
+        })
+        .collect()
+}
+
 /// What the base has and `entries` have not; not what is in a directory that is gone or is none any more. A socket is as
 /// good as nothing, because no layer can hold one.
 fn whiteouts(entries: &[Entry], base: &View) -> Vec<Vec<u8>> {
@@ -272,6 +294,31 @@ mod tests {
         let error = shown("lib/ lib/x=1 usr/ usr/lib/ usr/lib/x=2", below, Mode::Overlay).unwrap_err().to_string();
         assert!(error.contains("/usr/lib/x"), "{error}");
     }
+
+    #[test]
+    fn a_note_tells_what_of_the_base_does_not_stay() {
+        let base = view("a/ lib/ lib/d/ lib/d/x=1 lib-x=1");
+        let notes = |here, mode| delta(entries(here, 0), &base, mode, &Progress::default()).unwrap().notes;
+        let said = "/lib is a directory of the base image and none here: the 2 paths below it are gone";
+        assert_eq!(notes("a=1 lib->usr/lib lib-x=1 usr/ usr/lib/", Mode::Overlay), [said]);
+        assert!(notes("a=1 lib->usr/lib lib-x=1 usr/ usr/lib/", Mode::Exact).is_empty());
+        assert!(notes("lib/ lib/d/", Mode::Overlay).is_empty());
+    }
+
+    #[test]
+    fn an_implied_directory_does_not_hide_one_that_is_described() {
+        let base = view("usr/ usr/lib/ lib->usr/lib");
+        for (implied, described) in [("lib/d", "usr/lib/d"), ("usr/lib/d", "lib/d")] {
+            let mut here = entries("lib/ lib/d/ lib/d/x=1 usr/ usr/lib/ usr/lib/d/ usr/lib/d/y=1", 0);
+            for entry in &mut here {
+                entry.implied = entry.path == implied.as_bytes();
+                entry.mode = if entry.path == described.as_bytes() { 0o700 } else { entry.mode };
+            }
+            let contents = delta(here, &base, Mode::Overlay, &Progress::default()).unwrap();
+            assert_eq!(contents.entries[contents.find(b"usr/lib/d").unwrap()].mode, 0o700, "{described}");
+        }
+    }
+
     #[test]
     fn directories_that_nobody_described_are_as_the_base_has_them() {
         for (here, below, mode) in [

@@ -33,7 +33,7 @@ pub enum Claim {
 /// The layers of `rules`, lowest first, and one of the rest.
 ///
 /// The more exact claim wins: what was brought, then files, then the innermost directory, then packages; among equals the
-/// earlier rule.
+/// earlier rule. Of two rules that bring the same file the later one lies over the other, so it is the later one's.
 ///
 /// # Errors
 /// [`Error::Spec`] naming a package or path that is not in the root filesystem.

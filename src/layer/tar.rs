@@ -130,7 +130,7 @@ impl Member<'_> {
         if self.link_to.is_some() {
             return Ok(());
         }
-        for (name, value) in &self.entry.xattrs {
+        for (name, value) in &*self.entry.xattrs {
             if name.contains(&b'=') {
                 let reason = format!(
                     "its extended attribute {:?} has '=' in its name, which no tar archive can hold",
@@ -253,7 +253,7 @@ mod tests {
         let mut owned = entry(b"f", file(0));
         (owned.uid, owned.gid) = (4_294_967_294, 2_097_152);
         let mut labelled = entry(b"f", file(0));
-        labelled.xattrs = vec![(b"security.capability".to_vec(), b"\x01\0\n=".to_vec())];
+        labelled.xattrs = [(b"security.capability".to_vec(), b"\x01\0\n=".to_vec())].into();
         let long = "n".repeat(101);
         for (entry, mtime, expected) in [
             (entry(b"f", file(1 << 33)), 0, vec!["size=8589934592".to_owned()]),
@@ -280,7 +280,7 @@ mod tests {
     #[test]
     fn what_no_archive_can_hold_is_an_error_that_names_it() {
         let mut labelled = entry(b"f", Kind::Fifo);
-        labelled.xattrs = vec![(b"user.a=b".to_vec(), Vec::new())];
+        labelled.xattrs = [(b"user.a=b".to_vec(), Vec::new())].into();
         let device = entry(b"dev/x", Kind::CharDevice(Device { major: 0, minor: 2_097_152 }));
         for (entry, said) in [(labelled, "\"/f\": its extended attribute \"user.a=b\""), (device, "\"/dev/x\": no tar")]
         {

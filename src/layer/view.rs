@@ -149,7 +149,7 @@ fn unpack(
 ) -> Result<File> {
     let broken = |reason: String| Error::layout(layout.path(), format!("layer {}: {reason}", layer.digest()));
     let digest = digest_of(layer).map_err(&broken)?;
-    verify(layout, layer, progress)?;
+    layout.verify(layer, progress)?;
     let (_, mut plain) = decompress::reader(BufReader::with_capacity(1 << 18, layout.blob(&digest)?))
         .map_err(Error::io("read", layout.path()))?;
     let algorithm = diff_id.parse::<Digest>().map_err(&broken)?.algorithm();
@@ -170,36 +170,6 @@ fn unpack(
     }
     file.seek(SeekFrom::Start(0)).map_err(Error::io("read the unpacked bytes of", layout.path()))?;
     Ok(file)
-}
-
-/// Finds the blob of `descriptor` to be what it says.
-///
-/// # Errors
-/// [`Error::Layout`] when it is not.
-pub fn verify(layout: &LayoutReader, descriptor: &Descriptor, progress: &Progress) -> Result<()> {
-    let broken = |reason: String| Error::layout(layout.path(), format!("blob {}: {reason}", descriptor.digest()));
-    let digest = digest_of(descriptor).map_err(&broken)?;
-    let mut blob = layout.blob(&digest)?;
-    let mut hasher = Hasher::new(digest.algorithm());
-    let mut buffer = vec![0; 1 << 20];
-    let mut size = 0;
-    loop {
-        progress.check()?;
-        let count = blob.read(&mut buffer).map_err(Error::io("read", layout.path()))?;
-        if count == 0 {
-            break;
-        }
-        size += count as u64;
-        hasher.update(&buffer[..count]);
-    }
-    let actual = hasher.finish();
-    if size != descriptor.size() {
-        return Err(broken(format!("it has {size} bytes, its descriptor says {}", descriptor.size())));
-    }
-    if actual != digest {
-        return Err(broken(format!("the digest of its bytes is {actual}")));
-    }
-    Ok(())
 }
 
 fn parts(path: &[u8]) -> Vec<Vec<u8>> {

@@ -100,7 +100,13 @@ impl Staged {
         }
         let temporary = hidden_name(destination, "partial")?;
         loop {
-            let handle = open(&temporary).map_err(Error::io("create", &temporary))?;
+            let handle = match open(&temporary) {
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory) => {
+                    remove_leftover(&temporary, destination)?;
+                    continue;
+                }
+                handle => handle.map_err(Error::io("create", &temporary))?,
+            };
             if !lock(&handle).map_err(Error::io("lock", &temporary))? {
                 return Err(Error::OutputBusy(destination.to_owned()));
             }
@@ -202,6 +208,18 @@ fn lock(file: &File) -> io::Result<bool> {
     if error.kind() == io::ErrorKind::WouldBlock { Ok(false) } else { Err(error) }
 }
 
+/// Removes what a build of the other kind, a layout or an archive, left under the temporary name.
+fn remove_leftover(temporary: &Path, destination: &Path) -> Result<()> {
+    let handle = match OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(temporary) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        handle => handle.map_err(Error::io("open", temporary))?,
+    };
+    if !lock(&handle).map_err(Error::io("lock", temporary))? {
+        return Err(Error::OutputBusy(destination.to_owned()));
+    }
+    if same_file(&handle, temporary) { discard(temporary) } else { Ok(()) }
+}
+
 fn same_file(handle: &File, path: &Path) -> bool {
     let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
     match (handle.metadata(), fs::symlink_metadata(path)) {
@@ -255,6 +273,27 @@ mod tests {
         assert!(matches!(second, Err(Error::OutputBusy(path)) if path == destination));
         drop(staged);
         assert!(names(root.path()).is_empty());
+    }
+
+    #[test]
+    fn what_a_build_of_the_other_kind_left_is_removed_and_what_one_holds_is_not() {
+        let root = tempfile::tempdir().unwrap();
+        let (destination, temporary) = (root.path().join("x"), root.path().join(".x.partial"));
+        fs::create_dir_all(temporary.join("blobs")).unwrap();
+        let file = StagedFile::new(&destination, false).unwrap();
+        assert!(file.path().is_file());
+        assert!(
+            matches!(StagedDirectory::new(&destination, false), Err(Error::OutputBusy(path)) if path == destination)
+        );
+        drop(file);
+        fs::write(&temporary, "left").unwrap();
+        let directory = StagedDirectory::new(&destination, false).unwrap();
+        assert!(directory.path().is_dir());
+        assert!(matches!(StagedFile::new(&destination, false), Err(Error::OutputBusy(path)) if path == destination));
+        drop(directory);
+        std::os::unix::fs::symlink("elsewhere", &temporary).unwrap();
+        StagedDirectory::new(&destination, false).unwrap_err();
+        StagedFile::new(&destination, false).unwrap_err();
     }
 
     #[test]

@@ -213,7 +213,7 @@ impl<'a> Index<'a> {
             uid: number("owner", pax.uid.map_or_else(|| header.uid(), Ok))?,
             gid: number("group", pax.gid.map_or_else(|| header.gid(), Ok))?,
             mtime,
-            xattrs: kept,
+            xattrs: kept.into(),
             xattrs_left_out: left_out.len() as u64,
             inode: None,
             implied: false,

@@ -80,7 +80,7 @@ impl Entry {
             uid: 0,
             gid: 0,
             mtime: 0,
-            xattrs: Vec::new(),
+            xattrs: Xattrs::default(),
             xattrs_left_out: 0,
             inode: None,
             implied: true,

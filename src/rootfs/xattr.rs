@@ -4,11 +4,13 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
-/// Extended attributes, name and value, sorted by name.
-pub type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
+/// Extended attributes, name and value, sorted by name. All names of a file share them: an archive can give one that has
+/// megabytes of them any number of names.
+pub type Xattrs = Arc<[(Vec<u8>, Vec<u8>)]>;
 
 /// Which extended attributes are left out of an image.
 ///
@@ -48,7 +50,7 @@ pub fn read(path: &Path, policy: &XattrPolicy) -> Result<(Xattrs, u64)> {
         // SAFETY: `c_path` ends with NUL, and the kernel writes at most `size` bytes to `buffer`.
         unsafe { libc::llistxattr(c_path.as_ptr(), buffer.cast(), size) }
     }) {
-        Err(error) if error.raw_os_error() == Some(libc::ENOTSUP) => return Ok((Vec::new(), 0)),
+        Err(error) if error.raw_os_error() == Some(libc::ENOTSUP) => return Ok((Xattrs::default(), 0)),
         names => names.map_err(Error::io("list the extended attributes of", path))?,
     };
     let mut kept = Vec::new();
@@ -72,7 +74,7 @@ pub fn read(path: &Path, policy: &XattrPolicy) -> Result<(Xattrs, u64)> {
         kept.push((name.to_vec(), value));
     }
     kept.sort();
-    Ok((kept, left_out))
+    Ok((kept.into(), left_out))
 }
 
 /// Calls `get` with a buffer that is large enough. The first one mostly is, so that one call suffices.

@@ -155,14 +155,6 @@ impl LayoutReader {
         self.file(&location)?.ok_or_else(|| self.broken(&location, "it is not there"))
     }
 
-    /// The size of the blob with this digest.
-    ///
-    /// # Errors
-    /// As [`LayoutReader::blob`].
-    pub fn blob_size(&self, digest: &Digest) -> Result<u64> {
-        self.blob(digest).map(|blob| blob.size())
-    }
-
     /// The digests that blobs are stored under, sorted.
     ///
     /// # Errors

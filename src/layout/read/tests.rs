@@ -88,7 +88,7 @@ fn documents_are_found_by_digest_and_parsed() {
     assert_eq!(config.author().as_deref(), Some("Ada"));
     let digests: BTreeSet<_> = ["manifest", "config", "0", "1"].map(|blob| sample.digest(blob)).into();
     assert_eq!(layout.blobs().unwrap(), digests);
-    assert_eq!(layout.blob_size(&sample.digest("0")).unwrap(), manifest.layers()[0].size());
+    assert_eq!(layout.blob(&sample.digest("0")).unwrap().size(), manifest.layers()[0].size());
 }
 
 #[test]
