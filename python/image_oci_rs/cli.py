@@ -26,7 +26,7 @@ from .display import (
     progress_on,
     report_text,
 )
-from .errors import ImageError, SpecError
+from .errors import ImageError, OutputExistsError, SpecError
 from .multiplatform import index
 from .options import BuildOptions, add_index_options, index_spec
 from .records import Record
@@ -86,7 +86,8 @@ def run(arguments: Sequence[str]) -> int:
     except (ImageError, OSError, ImportError) as error:
         if command.debug:
             traceback.print_exc()
-        print(f"{PROGRAM}: error: {error}", file=sys.stderr)
+        remedy = "; --replace replaces it" if isinstance(error, OutputExistsError) else ""
+        print(f"{PROGRAM}: error: {error}{remedy}", file=sys.stderr)
         return 2 if isinstance(error, SpecError) else 1
 
 

@@ -382,5 +382,5 @@ def test_the_program_says_it_in_one_line(rootfs: Path, tmp_path: Path, capsys: p
     assert cli.run(["build", str(rootfs), str(tmp_path / "out")]) == 1
     assert capsys.readouterr() == (
         "",
-        f"image-oci-rs: error: output '{tmp_path}/out' exists already\n",
+        f"image-oci-rs: error: output '{tmp_path}/out' exists already; --replace replaces it\n",
     )
