@@ -26,6 +26,9 @@ pub enum Error {
     /// A final name is taken and replacing it was not asked for.
     #[error("output {0:?} exists already")]
     OutputExists(PathBuf),
+    /// A final name is that of a directory that no image was written to: it is not replaced.
+    #[error("output {0:?} is a directory that holds other things than an image layout")]
+    OutputForeign(PathBuf),
     /// Another build holds the temporary name of the same output.
     #[error("another build is writing {0:?} right now")]
     OutputBusy(PathBuf),

@@ -86,7 +86,7 @@ def run(arguments: Sequence[str]) -> int:
     except (ImageError, OSError, ImportError) as error:
         if command.debug:
             traceback.print_exc()
-        remedy = "; --replace replaces it" if isinstance(error, OutputExistsError) else ""
+        remedy = "; --replace replaces it" if isinstance(error, OutputExistsError) and error.replaceable else ""
         print(f"{PROGRAM}: error: {error}{remedy}", file=sys.stderr)
         return 2 if isinstance(error, SpecError) else 1
 

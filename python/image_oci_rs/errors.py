@@ -139,19 +139,27 @@ class ImageTimeoutError(ImageOSError, TimeoutError):
 
 
 class OutputExistsError(ImageOSError, FileExistsError):
-    """An output's name is taken, and replacing it was not asked for."""
+    """An output's name is taken, and replacing it was not asked for, or would lose what is no image.
 
-    def __init__(self, filename: str) -> None:
+    Attributes:
+        replaceable: Whether it would be replaced if that was asked for: a file, a layout or an empty
+            directory is.
+    """
+
+    def __init__(self, filename: str, replaceable: bool = True) -> None:
         """Makes the error about the output `filename`."""
-        super().__init__(errno_codes.EEXIST, "output exists already", filename, "write")
+        reason = "exists already" if replaceable else "is a directory that holds other things than an image layout"
+        super().__init__(errno_codes.EEXIST, f"output {reason}", filename, "write")
+        self._reason = reason
+        self.replaceable = replaceable
 
-    def __reduce__(self) -> tuple[type[OutputExistsError], tuple[str]]:
+    def __reduce__(self) -> tuple[type[OutputExistsError], tuple[str, bool]]:
         """How to copy it: OSError would hand its own three arguments to the class."""
-        return type(self), (str(self.filename),)
+        return type(self), (str(self.filename), self.replaceable)
 
     def __str__(self) -> str:
         """The sentence."""
-        return f"output {self.filename!r} exists already"
+        return f"output {self.filename!r} {self._reason}"
 
 
 _SUBCLASSES: Mapping[type[OSError], type[ImageOSError]] = {
@@ -207,5 +215,5 @@ def from_core(kind: str, message: str, fields: Mapping[str, object]) -> ImageErr
         text, name = str(fields["strerror"]), str(fields["filename"])
         return os_error(code, text, name, str(fields["operation"]))
     if kind == "output_exists":
-        return OutputExistsError(str(fields["filename"]))
+        return OutputExistsError(str(fields["filename"]), bool(fields["replaceable"]))
     return InternalError(message)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from os.path import normpath
 from typing import ClassVar
 
 from .api import Descriptor
 from .errors import SpecError
 from .fields import file_path, set_fields, text_map, texts
 from .parsing import check_name, check_tag
+from .places import Place, check_apart
 from .records import FrozenMap, Record
 from .spec import Output, check_annotations
 
@@ -27,7 +27,8 @@ class IndexSpec(Record):
         annotations: Keys and values for the index and for its entry in `index.json`.
 
     Raises:
-        SpecError: A value is none of these, or an output is one of the images.
+        SpecError: A value is none of these, or an output is one of the images, lies inside one, holds
+            one, or lies inside another output.
     """
 
     json_parts: ClassVar[Mapping[str, type[Record]]] = {"output": Output}
@@ -49,9 +50,15 @@ class IndexSpec(Record):
         check_name(self.name)
         check_tag(self.tag)
         check_annotations(self.annotations)
-        for path in self.output.paths:
-            if normpath(path) in map(normpath, self.images):
-                raise SpecError("must not be one of the images", "output", path)
+        written = self.output.places
+        read = [Place("images", path) for path in self.images]
+        for place in written:
+            for image in read:
+                if place.is_same(image):
+                    raise SpecError("must not be one of the images", place.field, place.path)
+                if place.lies_in(image):
+                    raise SpecError(f"must not lie inside the image {image.path!r}", place.field, place.path)
+        check_apart(written, read)
 
 
 @dataclass(frozen=True)

@@ -176,7 +176,7 @@ class BuildOptions:
             help="most bytes in DIR; K, M, G and T are binary units (default: 4G)",
         )
         self._add_layer_options()
-        self._flag("--replace", help="replace outputs that exist")
+        self._flag("--replace", help="replace outputs that exist: files and layouts")
 
     def _add_layer_options(self) -> None:
         add = self._add
@@ -284,7 +284,7 @@ def add_index_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--annotation", action="append", metavar="KEY=VALUE", help="annotation of the index")
     parser.add_argument("--name", metavar="REPOSITORY", help="name under which runtimes list the image")
     parser.add_argument("-t", "--tar", action="store_true", help="write NAME-TAG.oci-image.tar instead")
-    parser.add_argument("--replace", action="store_true", help="replace outputs that exist")
+    parser.add_argument("--replace", action="store_true", help="replace outputs that exist: files and layouts")
     parser.add_argument("--spec", metavar="FILE", help="read the whole description as JSON instead; - is stdin")
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from posixpath import normpath
 from typing import ClassVar
 
 from .errors import SpecError
@@ -36,6 +35,7 @@ from .parsing import (
     split_tag,
     split_words,
 )
+from .places import Place, check_apart
 from .platforms import Platform
 from .records import FrozenMap, Record
 
@@ -256,7 +256,7 @@ class Output(Record):
         replace: Whether to replace outputs that exist.
 
     Raises:
-        SpecError: There is nothing to write, or one path is to be written twice.
+        SpecError: There is nothing to write, one path is to be written twice, or lies inside another.
     """
 
     json_path: ClassVar[str] = "output"
@@ -273,18 +273,20 @@ class Output(Record):
             set_fields(self, layout=file_path(self.layout, "output.layout"))
         if not isinstance(self.replace, bool):
             raise SpecError("must be true or false", "output.replace", self.replace)
-        paths = self.paths
-        if not paths:
+        if not self.paths:
             raise SpecError("must name a layout directory, an archive or both", "output")
-        for index, path in enumerate(paths):
-            if path in paths[:index]:
-                raise SpecError("must not be written twice", "output", path)
+        check_apart(self.places, ())
 
     @property
     def paths(self) -> tuple[str, ...]:
         """Everything that is written."""
         layout = () if self.layout is None else (self.layout,)
         return layout + tuple(archive.path for archive in self.archives)
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The same, as a specification checks it."""
+        return tuple(Place("output", path) for path in self.paths)
 
 
 @dataclass(frozen=True)
@@ -339,8 +341,8 @@ class ImageSpec(Record):
         cache: Where what was compressed before is kept; None: nowhere.
 
     Raises:
-        SpecError: A value is none of these, or an output or the cache lies inside a source, or any of
-            these inside the cache.
+        SpecError: A value is none of these, or what is written (the outputs, the lock file, the cache)
+            lies inside a source or inside another of these, or holds something that is read.
     """
 
     json_parts: ClassVar[Mapping[str, type[Record]]] = {
@@ -401,21 +403,29 @@ class ImageSpec(Record):
 
     def _check_paths_are_apart(self) -> None:
         """What is written into the root filesystem would be packed, what lies in the cache removed one day."""
-        sources = [source.path for source in self.sources]
-        written = [("output", path) for path in self.output.paths]
-        if self.layers.lock is not None:
-            written.append(("layers.lock_output", self.layers.lock_output or self.layers.lock))
+        sources = [Place("sources", source.path) for source in self.sources]
+        written = list(self.output.places)
+        lock = self.layers.lock_output or self.layers.lock
+        if lock is not None:
+            written.append(Place("layers.lock_output", lock))
         if self.cache is not None:
-            directory = self.cache.directory
-            for path in (*self.output.paths, *sources):
-                if _lies_in(path, directory):
-                    reason = f"must be a directory for nothing else, but holds {path!r}"
-                    raise SpecError(reason, "cache.directory", directory)
-            written.append(("cache.directory", directory))
-        for name, path in written:
+            cache = Place("cache.directory", self.cache.directory)
+            for place in (*written, *sources):
+                if place.lies_in(cache):
+                    reason = f"must be a directory for nothing else, but holds {place.path!r}"
+                    raise SpecError(reason, cache.field, cache.path)
+            written.append(cache)
+        for place in written:
             for source in sources:
-                if _lies_in(path, source):
-                    raise SpecError(f"must not lie inside the root filesystem {source!r}", name, path)
+                if place.lies_in(source):
+                    reason = f"must not lie inside the root filesystem {source.path!r}"
+                    raise SpecError(reason, place.field, place.path)
+        read = [*sources]
+        if self.base is not None:
+            read.append(Place("base.path", self.base.path))
+        if self.layers.lock is not None:
+            read.append(Place("layers.lock", self.layers.lock))
+        check_apart(written, read)
 
 
 def check_annotations(annotations: Mapping[str, str]) -> None:
@@ -427,9 +437,3 @@ def check_annotations(annotations: Mapping[str, str]) -> None:
     for key in _OWN_ANNOTATIONS:
         if key in annotations:
             raise SpecError(f"must not hold {key}, which name and tag decide", "annotations", annotations[key])
-
-
-def _lies_in(path: str, directory: str) -> bool:
-    """Whether the names say so; links are not followed."""
-    inner, outer = (normpath(name).strip("/") + "/" for name in (path, directory))
-    return outer == "/" or inner.startswith(outer)

@@ -35,8 +35,8 @@ impl StagedDirectory {
     /// Makes an empty directory that will become `destination`.
     ///
     /// # Errors
-    /// [`Error::OutputExists`] when `destination` is there and may not be replaced, [`Error::OutputBusy`] when another
-    /// build is writing it, [`Error::Io`].
+    /// [`Error::OutputExists`] when `destination` is there and was not to be replaced, [`Error::OutputForeign`] when it is
+    /// a directory that is no layout, [`Error::OutputBusy`] when another build is writing it, [`Error::Io`].
     pub fn new(destination: &Path, replace: bool) -> Result<Self> {
         let staged = Staged::claim(destination, replace, |temporary| match fs::create_dir(temporary) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
@@ -95,9 +95,7 @@ impl StagedFile {
 
 impl Staged {
     fn claim(destination: &Path, replace: bool, open: impl Fn(&Path) -> io::Result<File>) -> Result<Self> {
-        if !replace {
-            refuse_existing(destination)?;
-        }
+        refuse_existing(destination, replace)?;
         let temporary = hidden_name(destination, "partial")?;
         loop {
             let handle = match open(&temporary) {
@@ -119,9 +117,7 @@ impl Staged {
     }
 
     fn publish(mut self) -> Result<PathBuf> {
-        if !self.replace {
-            refuse_existing(&self.destination)?;
-        }
+        refuse_existing(&self.destination, self.replace)?;
         replace(&self.temporary, &self.destination)?;
         self.published = true;
         let parent = parent_of(&self.destination);
@@ -191,12 +187,22 @@ fn parent_of(path: &Path) -> &Path {
     }
 }
 
-fn refuse_existing(destination: &Path) -> Result<()> {
-    match fs::symlink_metadata(destination) {
-        Ok(_) => Err(Error::OutputExists(destination.to_owned())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(Error::io("look for", destination)(error)),
+/// What may be replaced is a file, a layout or an empty directory: who gives the name of a directory full of other things
+/// has mistaken it, and would lose them.
+fn refuse_existing(destination: &Path, replace: bool) -> Result<()> {
+    let looking = || Error::io("look for", destination);
+    let is_directory = match fs::symlink_metadata(destination) {
+        Ok(metadata) => metadata.is_dir(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(looking()(error)),
+    };
+    if is_directory
+        && fs::symlink_metadata(destination.join("oci-layout")).is_err()
+        && fs::read_dir(destination).map_err(looking())?.next().is_some()
+    {
+        return Err(Error::OutputForeign(destination.to_owned()));
     }
+    if replace { Ok(()) } else { Err(Error::OutputExists(destination.to_owned())) }
 }
 
 fn lock(file: &File) -> io::Result<bool> {
@@ -300,14 +306,31 @@ mod tests {
     fn an_existing_output_is_replaced_only_when_asked() {
         let root = tempfile::tempdir().unwrap();
         let destination = root.path().join("x");
-        fs::create_dir_all(destination.join("old")).unwrap();
+        fs::create_dir_all(destination.join("blobs")).unwrap();
+        fs::write(destination.join("oci-layout"), "").unwrap();
         assert!(matches!(StagedDirectory::new(&destination, false), Err(Error::OutputExists(_))));
         let staged = StagedDirectory::new(&destination, true).unwrap();
-        fs::write(staged.path().join("new"), "").unwrap();
+        fs::write(staged.path().join("oci-layout"), "").unwrap();
         staged.publish().unwrap();
-        assert_eq!((names(root.path()), names(&destination)), (vec!["x".to_owned()], vec!["new".to_owned()]));
+        assert_eq!((names(root.path()), names(&destination)), (vec!["x".to_owned()], vec!["oci-layout".to_owned()]));
         StagedFile::new(&destination, true).unwrap().publish().unwrap();
         assert!(destination.is_file());
         assert_eq!(names(root.path()), ["x"]);
+    }
+
+    #[test]
+    fn a_directory_that_is_no_layout_is_never_replaced() {
+        let root = tempfile::tempdir().unwrap();
+        let destination = root.path().join("x");
+        fs::create_dir(&destination).unwrap();
+        // Empty it may be replaced, until something is put into it.
+        let staged = StagedDirectory::new(&destination, true).unwrap();
+        fs::write(destination.join("thesis"), "").unwrap();
+        assert!(matches!(staged.publish(), Err(Error::OutputForeign(path)) if path == destination));
+        for replace in [true, false] {
+            assert!(matches!(StagedDirectory::new(&destination, replace), Err(Error::OutputForeign(_))));
+            assert!(matches!(StagedFile::new(&destination, replace), Err(Error::OutputForeign(_))));
+        }
+        assert_eq!((names(root.path()), names(&destination)), (vec!["x".to_owned()], vec!["thesis".to_owned()]));
     }
 }

@@ -26,8 +26,9 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
             fields.set_item("operation", operation)?;
             "os"
         }
-        Error::OutputExists(path) => {
+        Error::OutputExists(path) | Error::OutputForeign(path) => {
             fields.set_item("filename", path)?;
+            fields.set_item("replaceable", matches!(error, Error::OutputExists(_)))?;
             "output_exists"
         }
         Error::OutputBusy(path) => {

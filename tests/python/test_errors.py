@@ -56,8 +56,10 @@ def test_operating_system_errors(code: int, builtin: type[OSError]) -> None:
          FileNotFoundError, "can't read '/r': No such file"),
         ("os", {"errno": None, "strerror": "unexpected end", "filename": "/r", "operation": "read"},
          ImageOSError, "can't read '/r': unexpected end"),
-        ("output_exists", {"filename": "/r"},
+        ("output_exists", {"filename": "/r", "replaceable": True},
          OutputExistsError, "output '/r' exists already"),
+        ("output_exists", {"filename": "/r", "replaceable": False},
+         OutputExistsError, "output '/r' is a directory that holds other things than an image layout"),
         ("internal", {}, InternalError, "message"),
     ],
 )  # fmt: skip
@@ -74,7 +76,7 @@ def test_errors_of_the_core(kind: str, fields: dict[str, object], expected: type
 def test_what_an_error_is_about() -> None:
     assert from_core("rootfs", "m", {"path": "/r"}).path == "/r"  # type: ignore[attr-defined]
     assert from_core("layout", "m", {"path": "/l"}).path == "/l"  # type: ignore[attr-defined]
-    exists = from_core("output_exists", "m", {"filename": "/x"})
+    exists = from_core("output_exists", "m", {"filename": "/x", "replaceable": True})
     assert isinstance(exists, FileExistsError)
     assert (exists.errno, exists.filename) == (errno.EEXIST, "/x")
 

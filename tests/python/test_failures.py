@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -191,17 +192,18 @@ def test_an_output_below_a_file(make_spec: MakeSpec, tmp_path: Path) -> None:
     assert isinstance(error, ImageOSError)
 
 
-@pytest.mark.parametrize("kind", ["directory", "file", "dangling link"])
+@pytest.mark.parametrize("kind", ["layout", "empty directory", "file", "dangling link"])
 @pytest.mark.parametrize("output", ["layout", "archive"])
 def test_output_exists(kind: str, output: str, make_spec: MakeSpec, tmp_path: Path) -> None:
     path = tmp_path / "out"
-    if kind == "directory":
-        path.mkdir()
-        (path / "precious").touch()
-    elif kind == "file":
+    if kind == "file":
         path.write_text("precious")
-    else:
+    elif kind == "dangling link":
         path.symlink_to("nowhere")
+    else:
+        path.mkdir()
+    if kind == "layout":
+        (path / "oci-layout").touch()
     before = path.lstat()
     wanted = Output(layout=str(path)) if output == "layout" else Output(archives=(Archive(str(path)),))
     with pytest.raises(OutputExistsError) as caught:
@@ -212,6 +214,25 @@ def test_output_exists(kind: str, output: str, make_spec: MakeSpec, tmp_path: Pa
     after = path.lstat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert names(tmp_path) == ["out", "rootfs"]
+    result = build(make_spec(output=replace(wanted, replace=True)))
+    assert (result.layout, *result.archives).count(str(path)) == 1
+    assert names(tmp_path) == ["out", "rootfs"]
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+@pytest.mark.parametrize("output", ["layout", "archive"])
+def test_a_directory_that_is_no_layout_is_never_replaced(
+    output: str, replaced: bool, make_spec: MakeSpec, tmp_path: Path
+) -> None:
+    path = tmp_path / "out"
+    path.mkdir()
+    (path / "precious").touch()
+    wanted = Output(layout=str(path)) if output == "layout" else Output(archives=(Archive(str(path)),))
+    with pytest.raises(OutputExistsError) as caught:
+        build(make_spec(output=replace(wanted, replace=replaced)))
+    assert str(caught.value) == f"output '{path}' is a directory that holds other things than an image layout"
+    assert not caught.value.replaceable
+    assert (names(tmp_path), names(path)) == (["out", "rootfs"], ["precious"])
 
 
 def archive_of(path: Path, members: list[tuple[str, bytes]], mode: str = "w:gz") -> None:
@@ -383,4 +404,10 @@ def test_the_program_says_it_in_one_line(rootfs: Path, tmp_path: Path, capsys: p
     assert capsys.readouterr() == (
         "",
         f"image-oci-rs: error: output '{tmp_path}/out' exists already; --replace replaces it\n",
+    )
+    (tmp_path / "out/precious").touch()
+    assert cli.run(["build", "--replace", str(rootfs), str(tmp_path / "out")]) == 1
+    assert capsys.readouterr() == (
+        "",
+        f"image-oci-rs: error: output '{tmp_path}/out' is a directory that holds other things than an image layout\n",
     )

@@ -152,6 +152,8 @@ def test_what_is_wrong_with_a_description_is_named(tmp_path: Path) -> None:
         ({"annotations": {"io.containerd.image.name": "x"}}, "annotations: must not hold io.containerd.image.name"),
         ({"output": None}, "output: must be of the class Output"),
         ({"output": Output("./a")}, "output: must not be one of the images"),
+        ({"output": Output("./a/b")}, "output: must not lie inside the image "),
+        ({"images": ("x/a",), "output": Output("x")}, "output: must not hold "),
     ):
         with pytest.raises(SpecError) as caught:
             spec(["a"], tmp_path / "app", **changes)

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ import pytest
 
 from image_oci_rs import (
     Archive,
+    Base,
     Cache,
     Compression,
     Config,
     ImageSpec,
+    Layers,
     Output,
     Platform,
     Source,
@@ -192,6 +195,8 @@ BAD_VALUES: list[tuple[str, object, str, str]] = [
     ("output", {}, "output", "must name a layout directory, an archive or both"),
     ("output.layout", "", "output.layout", "must be a path"),
     ("output.layout", "/out/x.tar", "output", "must not be written twice"),
+    ("output.layout", "/out/../out//x.tar/", "output", "must not be written twice"),
+    ("output.layout", "/out", "output", "must not lie inside '/out', which is written too"),
     ("output.layout", "/r/out", "output", "must not lie inside the root filesystem '/r'"),
     ("output.layout", "/r", "output", "must not lie inside the root filesystem '/r'"),
     ("output.archives.0.prefix", "/x", "output.archives.prefix", "must be a relative path"),
@@ -335,6 +340,65 @@ def test_outputs_inside_the_root_filesystem(layout: str, inside: bool, make_spec
             make()
     else:
         assert make().output.layout == layout
+
+
+def test_links_do_not_hide_that_an_output_is_inside_the_root_filesystem(
+    tmp_path: Path, make_spec: Callable[..., ImageSpec]
+) -> None:
+    (tmp_path / "v3").mkdir()
+    (tmp_path / "current").symlink_to("v3")
+    for source, output in [("current", "v3/app"), ("v3", "current/app"), ("current", "current"), ("v3", "v3")]:
+        with pytest.raises(SpecError, match="output: must not lie inside the root filesystem"):
+            make_spec(sources=(Source(f"{tmp_path}/{source}"),), output=Output(f"{tmp_path}/{output}"))
+    make_spec(sources=(Source(f"{tmp_path}/current"),), output=Output(f"{tmp_path}/current.oci"))
+
+
+LAYERS = Layers(mode="auto", lock="/w/layers.lock")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"output": Output("/w")}, "output: must not hold '/w/layers.lock', which is read (got '/w')"),
+        (
+            {"output": Output("/w"), "layers": replace(LAYERS, lock="/in/lock", lock_output="/w/lock")},
+            "layers.lock_output: must not lie inside '/w', which is written too (got '/w/lock')",
+        ),
+        (
+            {"output": Output(archives=(Archive("/w/layers.lock"),))},
+            "layers.lock_output: must not be written twice (got '/w/layers.lock')",
+        ),
+        (
+            {"output": Output("/x"), "cache": Cache("/x/cache")},
+            "cache.directory: must not lie inside '/x', which is written too (got '/x/cache')",
+        ),
+        (
+            {"output": Output("/x"), "cache": Cache("/w")},
+            "cache.directory: must be a directory for nothing else, but holds '/w/layers.lock' (got '/w')",
+        ),
+        (
+            {"output": Output("/x"), "base": Base("/x/base")},
+            "output: must not hold '/x/base', which is read (got '/x')",
+        ),
+        (
+            {"output": Output("/x"), "sources": (Source("/x/r"),)},
+            "output: must not hold '/x/r', which is read (got '/x')",
+        ),
+    ],
+)
+def test_what_is_written_holds_nothing_that_is_needed(
+    changes: dict[str, Any], message: str, make_spec: Callable[..., ImageSpec]
+) -> None:
+    with pytest.raises(SpecError) as caught:
+        make_spec(**{"sources": (Source("/r"),), "layers": LAYERS, **changes})
+    assert str(caught.value) == message
+
+
+def test_an_image_may_take_the_place_of_its_base_and_a_lock_file_that_of_the_old_one(
+    make_spec: Callable[..., ImageSpec],
+) -> None:
+    changes = {"base": Base("/x"), "output": Output("/x", replace=True)}
+    make_spec(sources=(Source("/r"),), layers=replace(LAYERS, lock_output="/w/../w/layers.lock"), **changes)
 
 
 def test_parts_must_be_of_their_class(make_spec: Callable[..., ImageSpec]) -> None:
