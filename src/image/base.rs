@@ -138,7 +138,8 @@ impl Base {
 
     /// A line for whoever reads the log.
     pub fn note(&self) -> String {
-        format!("on {} layers of the base image {}", self.manifest.layers().len(), self.entry.digest())
+        let count = self.manifest.layers().len();
+        format!("on {count} layer{} of the base image {}", if count == 1 { "" } else { "s" }, self.entry.digest())
     }
 
     /// `ours`, the configuration of the new layers alone, on top of the base's. What `request` does not set is the base's,

@@ -108,7 +108,10 @@ class Docker(Daemon):
             return
         highest_first = [self.layer_directory(*diff_ids[:count]) for count in range(len(diff_ids), 0, -1)]
         place.mkdir()
-        run("mount", "-t", "overlay", "overlay", "-o", f"lowerdir={':'.join(map(str, highest_first))}", place)
+        # From util-linux 2.39 on mount would use system calls that take 255 characters for one option.
+        environment = {**ENVIRONMENT, "LIBMOUNT_FORCE_MOUNT2": "always"}
+        lower = f"lowerdir={':'.join(map(str, highest_first))}"
+        run("mount", "-t", "overlay", "overlay", "-o", lower, place, environment=environment)
         try:
             yield place
         finally:

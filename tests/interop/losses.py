@@ -57,6 +57,13 @@ def copied_by_vfs(difference: Difference, expected: Snapshot) -> bool:
     return difference.attribute.startswith("xattr ") and difference.actual is None
 
 
+def copied_by_native(difference: Difference, expected: Snapshot) -> bool:
+    """The snapshotter native of containerd 1.7 loses directories' times in lower layers, and links as vfs does."""
+    if difference.attribute == "hard links":
+        return difference.actual == () and expected[difference.path].kind != "file"
+    return difference.attribute == "mtime" and expected[difference.path].kind == "directory"
+
+
 def assert_kept(expected: Snapshot, directory: Path | str, losses: Sequence[Loss] = ()) -> None:
     """Fails with every attribute of the tree in `directory` that is not as expected, except for `losses`."""
     assert_same(expected, of_directory(directory), losses)

@@ -14,6 +14,7 @@ from losses import (
     Loss,
     assert_kept,
     attributes_of_root,
+    copied_by_native,
     copied_by_vfs,
     empty_xattr,
     inherited_acl,
@@ -167,20 +168,34 @@ def test_docker_with_overlays(
     unpacked_by_docker(bases, form, mode, docker_with_overlays, workspace, [attributes_of_root])
 
 
-@pytest.mark.needs("containerd", "ctr")
-@pytest.mark.parametrize("form", ["gzip", "zstd", "layered"])
-def test_containerd(bases: Bases, form: str, mode: str, workspace: Path, containerd: Containerd) -> None:
+def unpacked_by_containerd(
+    bases: Bases, form: str, mode: str, containerd: Containerd, snapshotter: str, workspace: Path, losses: list[Loss]
+) -> None:
     _, expected = built(bases, form, mode, workspace)
     place = workspace / "mounted"
     place.mkdir()
-    containerd.ctr("images", "import", "--snapshotter=native", workspace / "image.tar")
+    containerd.ctr("images", "import", f"--snapshotter={snapshotter}", workspace / "image.tar")
     try:
-        containerd.ctr("images", "mount", "--snapshotter=native", REFERENCE, place)
-        losses = [attributes_of_root, empty_xattr, inherited_acl, time_after_2262, time_before_1970]
+        containerd.ctr("images", "mount", f"--snapshotter={snapshotter}", REFERENCE, place)
+        losses += [attributes_of_root, empty_xattr, inherited_acl, time_after_2262, time_before_1970]
         kept(expected, place, losses)
     finally:
-        containerd.ctr("images", "unmount", "--rm", place)
+        containerd.ctr("images", "unmount", "--rm", f"--snapshotter={snapshotter}", place)
         containerd.ctr("images", "rm", "--sync", REFERENCE)
+
+
+@pytest.mark.needs("containerd", "ctr")
+@pytest.mark.parametrize("form", ["gzip", "zstd", "layered"])
+def test_containerd(bases: Bases, form: str, mode: str, workspace: Path, containerd: Containerd) -> None:
+    unpacked_by_containerd(bases, form, mode, containerd, "native", workspace, [copied_by_native])
+
+
+@pytest.mark.needs("containerd", "ctr")
+@pytest.mark.parametrize("form", ["gzip", "zstd", "layered"])
+def test_containerd_with_overlays(
+    bases: Bases, form: str, mode: str, workspace: Path, containerd: Containerd, overlays: None
+) -> None:
+    unpacked_by_containerd(bases, form, mode, containerd, "overlayfs", workspace, [])
 
 
 def test_five_images_share_every_blob_of_their_base(bases: Bases, workspace: Path) -> None:
