@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -14,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from commands import ENVIRONMENT, CommandError, run
+
+from image_oci_rs import Platform
 
 SECONDS_TO_START = 60
 SECONDS_TO_STOP = 20
@@ -133,6 +136,15 @@ def containerd(directory: Path) -> Iterator[Containerd]:
         [grpc]
         address = "{address}"
         """
+        # From release 2.0 on images are unpacked for the snapshotters that are named here.
+        + "".join(
+            f"""
+        [[plugins."io.containerd.transfer.v1.local".unpack_config]]
+        platform = "linux/{Platform.from_names(platform.machine()).architecture}"
+        snapshotter = "{snapshotter}"
+        """
+            for snapshotter in ("native", "overlayfs")
+        )
     )
     daemon = Containerd(["containerd", "--config", config], str(address), directory / "log")
     try:

@@ -157,7 +157,7 @@ def unpacked_by_docker(bases: Bases, form: str, mode: str, docker: Docker, works
 @pytest.mark.needs("dockerd", "docker", "containerd", "ctr")
 @pytest.mark.parametrize("form", ["gzip", "layered"])
 def test_docker(bases: Bases, form: str, mode: str, workspace: Path, docker: Docker) -> None:
-    unpacked_by_docker(bases, form, mode, docker, workspace, [copied_by_vfs, time_of_root])
+    unpacked_by_docker(bases, form, mode, docker, workspace, [copied_by_vfs, attributes_of_root])
 
 
 @pytest.mark.needs("dockerd", "docker", "containerd", "ctr")
