@@ -15,11 +15,12 @@ import bb.progress  # type: ignore[import-not-found,import-untyped,unused-ignore
 
 from .api import BuildResult, Progress, build
 from .compare import Difference, diff
-from .datastore import Answered, Datastore, Reader, reference_of
+from .datastore import Answered, Datastore, Reader, file_name_of_tag, reference_of
 from .display import cache_notes, difference_text, packages_text
 from .errors import ImageError, SpecError
 from .other_python import run_in_nativepython3
 from .outputs import Outputs
+from .parsing import check_created
 from .provenance import labels_of_origin
 from .spec import (
     Base,
@@ -53,6 +54,7 @@ _VARIABLES: Mapping[str, str] = {
     "config.labels": "OCI_IMAGE_LABELS",
     "config.stop_signal": "OCI_IMAGE_STOPSIGNAL",
     "author": "OCI_IMAGE_AUTHOR",
+    "created": "REPRODUCIBLE_TIMESTAMP_ROOTFS",
     "annotations": "OCI_IMAGE_ANNOTATIONS",
     "compression.algorithm": "OCI_LAYER_COMPRESSION",
     "compression.level": "OCI_LAYER_COMPRESSION_LEVEL",
@@ -66,6 +68,7 @@ _VARIABLES: Mapping[str, str] = {
     "layers.rules.content": "OCI_LAYERS",
     "layers.max": "OCI_LAYER_MAX",
     "layers.lock": "OCI_LAYER_LOCK",
+    "layers.lock_output": "OCI_LAYER_LOCK",
     "layers.packages": "OCI_LAYER_PACKAGES",
     "layers.installed": "IMAGE_MANIFEST",
     "output": "IMGDEPLOYDIR",
@@ -116,8 +119,9 @@ def build_image(d: Datastore, suffix: str = "") -> None:
                 bb.note(f"{variable} is set, and has no meaning for image-oci-rs")
         outputs = Outputs.of(d, suffix)
         spec = image_spec(d, outputs)
-        if spec.layers.mode == "single" and d.getVar("OCI_LAYERS"):
-            bb.note('OCI_LAYERS is set, and has no meaning as long as OCI_LAYER_MODE is "single"')
+        for variable, mode in (("OCI_LAYERS", "multi"), ("OCI_LAYER_LOCK", "auto")):
+            if d.getVar(variable) and spec.layers.mode != mode:
+                bb.note(f'{variable} is set, and has no meaning as long as OCI_LAYER_MODE is not "{mode}"')
         outputs.remove_stale()
         budget = _budget(Reader(d))
         result = _build(d, spec)
@@ -206,7 +210,7 @@ def _base(read: Reader) -> Base | None:
             image,
         )
     # As another recipe of this class has deployed it; the link has the tag in its name.
-    link = f"{image}-{re.sub('[:/]', '_', tag)}-oci"
+    link = f"{image}-{file_name_of_tag(tag)}-oci"
     return Base(os.path.join(deployed, link), mode=mode)
 
 
@@ -217,6 +221,8 @@ def _layers(read: Reader, outputs: Outputs) -> Layers:
     mode = read.text("OCI_LAYER_MODE")
     packages = read.text("OCI_LAYER_PACKAGES")
     installed = _installed(read, packages)
+    # They are checked in the other modes too.
+    rules = parse_layer_rules(read.words("OCI_LAYERS"))
     if mode == "auto":
         lock = read.text("OCI_LAYER_LOCK") or None
         # A task does not write beside a recipe: people decide when a new plan gets into version control.
@@ -230,8 +236,6 @@ def _layers(read: Reader, outputs: Outputs) -> Layers:
             packages=packages,
             installed=installed,
         )
-    rules = parse_layer_rules(read.words("OCI_LAYERS"))
-    # They are checked all the same.
     return Layers(mode, rules=() if mode == "single" else rules, packages=packages, installed=installed)
 
 
@@ -263,7 +267,7 @@ def _created(read: Reader) -> int | None:
     """The one time of the image, which image.bbclass has given to all files of the root filesystem."""
     seconds = read.number("REPRODUCIBLE_TIMESTAMP_ROOTFS")
     if seconds is not None:
-        return seconds
+        return check_created(seconds)
     # Then image.bbclass asks git for a time. SOURCE_DATE_EPOCH would be that of a recipe without sources: 2011.
     try:
         return int(os.lstat(read.text("IMAGE_ROOTFS")).st_mtime)

@@ -7,14 +7,13 @@ whatever is wrong ends in `bb.fatal`.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from glob import escape, glob
 from pathlib import Path
 
 import bb  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
-from .datastore import Datastore, Reader, reference_of
+from .datastore import Datastore, Reader, file_name_of_tag, reference_of
 from .errors import ImageError, SpecError
 from .multiplatform import IndexResult, IndexSpec, index
 from .other_python import run_in_nativepython3
@@ -110,7 +109,7 @@ def _current(read: Reader) -> str:
 
 def _spec(read: Reader, images: Iterator[str] | tuple[str, ...] | list[str]) -> IndexSpec:
     name, tag = reference_of(read)
-    layout = f"{read.text('PN')}-{_in_file_name(tag)}-oci"
+    layout = f"{read.text('PN')}-{file_name_of_tag(tag)}-oci"
     place = Path(read.text("DEPLOYDIR"))
     prefixes = {"oci": "", "oci-dir": layout}
     return IndexSpec(
@@ -135,7 +134,7 @@ def _path(read: Reader, word: str) -> str:
     if "/" in word:
         return word
     multiconfig = _multiconfig(read, word)
-    link = f"{word.split(':')[-1]}-{_in_file_name(read.text('OCI_INDEX_IMAGE_TAG'))}-oci"
+    link = f"{word.split(':')[-1]}-{file_name_of_tag(read.text('OCI_INDEX_IMAGE_TAG'))}-oci"
     own = read.text("DEPLOY_DIR_IMAGE")
     if multiconfig == _current(read):
         return os.path.join(own, link)
@@ -159,10 +158,6 @@ def _path(read: Reader, word: str) -> str:
 
 def _machines_with(link: str, place: str) -> list[str]:
     return sorted(glob(f"{escape(place)}/*/{escape(link)}"))
-
-
-def _in_file_name(tag: str) -> str:
-    return re.sub("[:/]", "_", tag)
 
 
 def _index(d: Datastore, spec: IndexSpec) -> IndexResult:

@@ -106,6 +106,11 @@ def number_in(text: str, variable: str) -> int | None:
     return int(text) if text else None
 
 
+def file_name_of_tag(tag: str) -> str:
+    """A tag as links have it in their names, by which an image finds its base and an index its images."""
+    return re.sub("[:/]", "_", tag)
+
+
 def reference_of(read: Reader) -> tuple[str, str]:
     """Name and tag of the image: OCI_IMAGE_TAG may hold both."""
     tag = read.text("OCI_IMAGE_TAG")

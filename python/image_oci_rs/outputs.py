@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
 
-from .datastore import Datastore, Reader
+from .datastore import Datastore, Reader, file_name_of_tag
 from .spec import Archive, Output
 
 _FALSE_WORDS = ("", "0", "n", "no", "false")
@@ -42,7 +42,7 @@ class Outputs:
         """The outputs that the variables describe."""
         read = Reader(d)
         base_name = read.text("IMAGE_BASENAME")
-        tag = re.sub("[:/]", "_", read.text("OCI_IMAGE_TAG"))
+        tag = file_name_of_tag(read.text("OCI_IMAGE_TAG"))
         task = "do_image_debugfs_oci" if suffix else "do_image_oci"
         return cls(
             directory=Path(read.text("IMGDEPLOYDIR")),
@@ -94,19 +94,22 @@ class Outputs:
         """
         names = "|".join(map(re.escape, (self.image_name, self.base_name, *self._earlier_names())))
         for path in sorted(self.directory.iterdir()):
-            if self._is_stale(os.readlink(path) if path.is_symlink() else path.name, names):
-                if path.is_dir() and not path.is_symlink():
+            target = _target(path)
+            if self._is_stale(target or path.name, names):
+                if target is None and path.is_dir():
                     shutil.rmtree(path)
                 else:
-                    path.unlink()
+                    path.unlink(missing_ok=True)
 
     def _earlier_names(self) -> list[str]:
         """What IMAGE_NAME was before: there need be nothing of the recipe's name in it, but there is in the links."""
         names = []
         for path in self.directory.glob(f"{escape(self.base_name + self.suffix)}-*"):
-            of_this_task = path.is_symlink() and re.search("-oci(?:(?:-dir)?[.]tar)?$", path.name)
-            if of_this_task and not (self.suffix == "" and path.name.startswith(f"{self.base_name}-dbg-")):
-                names.append(re.sub("(?:[.]oci|-oci(?:-dir)?[.]tar)$", "", os.readlink(path)))
+            target = _target(path)
+            if target is None or re.search("-oci(?:(?:-dir)?[.]tar)?$", path.name) is None:
+                continue
+            if self.suffix or not path.name.startswith(f"{self.base_name}-dbg-"):
+                names.append(re.sub("(?:[.]oci|-oci(?:-dir)?[.]tar)$", "", target))
         # What has no name before its ending is nothing that this class made, and would fit everything.
         return list(filter(None, names))
 
@@ -117,6 +120,17 @@ class Outputs:
             return False
         # The other of the two tasks may be running at the same time.
         return match[1] == self.image_name or match[1].endswith("-dbg") == bool(self.suffix)
+
+
+def _target(path: Path) -> str | None:
+    """What a link leads to; None where there is no link.
+
+    Or none any more: other image tasks of the recipe make theirs anew in this directory at the same time.
+    """
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None
 
 
 def wanted_archives(text: str) -> tuple[str, ...]:

@@ -63,8 +63,10 @@ def _yocto(read: Reader) -> dict[str, str]:
 
 def _commit(directory: str) -> str:
     """The commit that is checked out, marked if a file that git knows was changed."""
-    described = _git(directory, "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=-modified")
-    return described or "unknown"
+    commit = _git(directory, "rev-parse", "--verify", "HEAD")
+    # `describe --dirty` would say both, and write into .git all the same.
+    modified = commit and _git(directory, "status", "--porcelain", "--untracked-files=no")
+    return f"{commit}-modified" if modified else commit or "unknown"
 
 
 def _rfc_3339(seconds: int) -> str:
@@ -73,8 +75,9 @@ def _rfc_3339(seconds: int) -> str:
 
 def _git(directory: str, *arguments: str) -> str:
     """What git says of a directory; nothing where there is no git, repository, commit or branch."""
-    # pseudo makes this process look like root, to whom git refuses other users' repositories.
-    environment = {**os.environ, "PSEUDO_UNLOAD": "1"}
+    # pseudo makes this process look like root, to whom git refuses other users' repositories. And a question must not
+    # write: git would bring its index up to date, and hold its lock when somebody commits.
+    environment = {**os.environ, "PSEUDO_UNLOAD": "1", "GIT_OPTIONAL_LOCKS": "0"}
     command = ["git", "-C", directory, *arguments]
     try:
         done = run(command, stdin=DEVNULL, capture_output=True, text=True, env=environment)

@@ -161,9 +161,18 @@ def test_where_the_lock_file_lies_is_not_in_the_signature(image: SmallImage) -> 
     assert task_hashes(d)["do_image_oci"] == before
 
 
-def test_layers_that_the_mode_does_not_use_are_a_note(image: SmallImage) -> None:
-    outcome = built(image('OCI_LAYERS = "shell:packages:busybox"'))
-    assert "OCI_LAYERS is set, and has no meaning" in outcome.log("do_image_oci")
+@pytest.mark.parametrize("mode", ["single", "auto", "multi"])
+def test_what_the_mode_does_not_use_is_a_note(image: SmallImage, mode: str) -> None:
+    layers, lock = 'OCI_LAYERS = "shell:directories:/etc"', 'OCI_LAYER_LOCK = "${TOPDIR}/layers.lock"'
+    log = built(image(layers, lock, f'OCI_LAYER_MODE = "{mode}"')).log("do_image_oci")
+    assert ("OCI_LAYERS is set, and has no meaning" in log) == (mode != "multi")
+    assert ("OCI_LAYER_LOCK is set, and has no meaning" in log) == (mode != "auto")
+
+
+def test_layers_are_checked_in_every_mode(image: SmallImage) -> None:
+    for mode in ("single", "auto", "multi"):
+        skipped = image('OCI_LAYERS = "garbage"', f'OCI_LAYER_MODE = "{mode}"').parse().getVar("__SKIPPED")
+        assert skipped.startswith("OCI_LAYERS: must be "), mode
 
 
 def test_a_package_that_is_not_there_stops_the_task(image: SmallImage) -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import tarfile
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 from bitbake_harness.build_directory import BuildDirectory, Outcome
@@ -14,6 +15,7 @@ from bitbake_harness.kit import Kit
 from image_recipe import SMALL_IMAGE, SMALL_ROOTFS, layout_json
 
 import image_oci_rs
+from image_oci_rs.outputs import Outputs
 
 NAME = "app-qemux86-64.rootfs-20260102030405"
 CLOCK = 'DATE = "20260102"\nTIME = "030405"\n'
@@ -278,6 +280,26 @@ def test_rerun_leaves_what_others_have_made(kit: Kit) -> None:
     assert directory.run("do_image_oci").succeeded
 
     assert set(others) <= {path.name for path in directory.images.iterdir()}
+
+
+def test_links_that_come_and_go_meanwhile(tmp_path: Path) -> None:
+    done = Event()
+
+    def other_tasks() -> None:
+        while not done.is_set():
+            for name in ("app.ext4", "app-dbg-latest-oci"):
+                (tmp_path / name).unlink(missing_ok=True)
+                (tmp_path / name).symlink_to("target")
+
+    outputs = Outputs(tmp_path, "app", "app-1", "app-latest-oci", (), keeps_layout=False, suffix="")
+    thread = Thread(target=other_tasks)
+    thread.start()
+    try:
+        for _ in range(2000):
+            outputs.remove_stale()
+    finally:
+        done.set()
+        thread.join()
 
 
 def test_rebuild_gives_the_same_bytes(kit: Kit) -> None:

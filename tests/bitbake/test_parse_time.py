@@ -33,6 +33,14 @@ def test_recipe_is_skipped_and_no_task_runs(small_image: SmallImage) -> None:
     assert not (build.work / "temp").exists()
 
 
+@pytest.mark.parametrize("labels", ["0", "1"])
+def test_a_time_that_is_none_is_named(small_image: SmallImage, labels: str) -> None:
+    lines = ('REPRODUCIBLE_TIMESTAMP_ROOTFS = "1700000000000"', f'OCI_IMAGE_AUTO_LABELS = "{labels}"')
+    assert small_image(*lines).parse().getVar("__SKIPPED") == (
+        "REPRODUCIBLE_TIMESTAMP_ROOTFS: must be a whole number from 0 to 253402300799 (got 1700000000000)"
+    )
+
+
 @pytest.mark.parametrize("types", ["oci", "oci.tar.zst", "tar.gz oci.tar"])
 def test_every_way_to_ask_for_the_type(kit: Kit, types: str) -> None:
     recipe = f'inherit image image-oci-rs\nIMAGE_FSTYPES = "{types}"\n' + MISTAKE

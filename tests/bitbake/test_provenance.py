@@ -98,12 +98,17 @@ def test_recipe_machine_distribution_and_layers_are_labels(small_image: SmallIma
     (build.top / "meta-c").mkdir()
     (build.top / "meta-a/file").write_text("2\n")
     (build.top / "meta-b/untracked").write_text("2\n")
+    # As after an editor has saved what it had read: git would note that in its index, if it might.
+    os.utime(build.top / "meta-b/file", (1, 1))
+    index = (build.top / "meta-b/.git/index").stat()
     assert config_of(build)["Labels"] == {
         f"{YOCTO}.recipe": "app-1.0-r0",
         f"{YOCTO}.machine": "qemux86-64",
         f"{YOCTO}.distro": "poky 6.0.2",
         f"{YOCTO}.layers": f"meta-a={commits['meta-a']}-modified meta-b={commits['meta-b']} meta-c=unknown",
     }
+    after = (build.top / "meta-b/.git/index").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (index.st_ino, index.st_mtime_ns)
 
 
 def test_a_commit_does_not_run_the_task_again(small_image: SmallImage) -> None:
