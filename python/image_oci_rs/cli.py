@@ -231,6 +231,6 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--debug",
         action="store_true",
-        default=bool(os.environ.get("DEBUG")),
+        default=os.environ.get("DEBUG", "0") not in ("", "0"),
         help="print where an error came from, and for build the description of the image; DEBUG=1 does too",
     )

@@ -105,6 +105,9 @@ class Record:
         except json.JSONDecodeError as error:
             near = text[max(0, error.pos - _CONTEXT) : error.pos + _CONTEXT]
             raise SpecError(f"must be JSON, but line {error.lineno}: {error.msg}", cls.json_path, near) from None
+        except (ValueError, RecursionError) as error:
+            # Thousands of digits or of brackets, for which Python has limits.
+            raise SpecError(f"must be JSON that can be read: {error}", cls.json_path, text[: 2 * _CONTEXT]) from None
         return cls.from_json(document)
 
 

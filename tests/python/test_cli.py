@@ -114,6 +114,14 @@ def test_debug_shows_the_specification_and_the_traceback(
     assert err.endswith("image-oci-rs: error: broken\n")
 
 
+def test_debug_is_off(core: FakeCore, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    core.failure = RootfsError("broken", "/r")
+    for value in ("0", ""):
+        monkeypatch.setenv("DEBUG", value)
+        assert cli.run(BUILD) == 1
+        assert capsys.readouterr().err == "image-oci-rs: error: broken\n"
+
+
 def test_a_missing_core_is_said_in_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, core: FakeCore
 ) -> None:
@@ -258,6 +266,8 @@ def test_a_specification_from_a_file(core: FakeCore, make_spec: Callable[..., Im
         (b"\xff", 2, "argument --spec: spec.json: must be UTF-8 (got 'byte 0')"),
         (b'{"nmae": 1}', 2,
          "argument --spec: spec.json: there is no such key; did you mean 'name'? (got 'nmae')"),
+        (b"[" * 100_000, 2, "argument --spec: spec.json: must be JSON that can be read: "),
+        (b"1" * 5_000, 2, "argument --spec: spec.json: must be "),
     ],
 )  # fmt: skip
 def test_a_broken_specification(

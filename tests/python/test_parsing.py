@@ -283,6 +283,8 @@ def test_moments_in_seconds() -> None:
         ("yesterday", "must be a whole second as RFC 3339 writes it"),
         ("2024-01-01", "must be a whole second as RFC 3339 writes it"),
         ("2024-01-01T00:00:00", "must be a whole second as RFC 3339 writes it"),
+        ("2024-01-01T00:00:00+24:00", "must be a whole second as RFC 3339 writes it"),
+        ("2024-01-01T00:00:00-01:60", "must be a whole second as RFC 3339 writes it"),
         ("2024-01-01T00:00:00.5Z", "must be a whole second as RFC 3339 writes it"),
         ("2024-02-30T00:00:00Z", "must be a whole second as RFC 3339 writes it"),
         ("", "must be a whole second as RFC 3339 writes it"),
