@@ -16,7 +16,7 @@ import bb.progress  # type: ignore[import-not-found,import-untyped,unused-ignore
 from .api import BuildResult, Progress, build
 from .compare import Difference, diff
 from .datastore import Answered, Datastore, Reader, file_name_of_tag, reference_of
-from .display import cache_notes, difference_text, packages_text
+from .display import cache_notes, difference_text, error_text, packages_text, printable
 from .errors import ImageError, SpecError
 from .other_python import run_in_nativepython3
 from .outputs import Outputs
@@ -133,11 +133,11 @@ def build_image(d: Datastore, suffix: str = "") -> None:
     except SpecError as error:
         bb.fatal(_sentence(error))
     except (ImageError, OSError) as error:
-        bb.fatal(str(error))
+        bb.fatal(error_text(error))
 
 
 def _sentence(error: SpecError) -> str:
-    return f"{_VARIABLES.get(error.field, error.field)}: {error.detail}"
+    return printable(f"{_VARIABLES.get(error.field, error.field)}: {error.detail}")
 
 
 def image_spec(d: Datastore, outputs: Outputs) -> ImageSpec:
@@ -321,7 +321,7 @@ def _check_update(read: Reader, spec: ImageSpec, budget: int | None) -> None:
     bb.note(f"update from {last}:\n{difference_text(difference)}")
     bb.plain(f"{spec.name}:{spec.tag}: the update from {last} is {difference.pulled} of {difference.total} bytes")
     if budget is not None and difference.pulled > budget:
-        new = ", ".join(layer.name or layer.digest for layer in difference.layers if not layer.stays)
+        new = printable(", ".join(layer.name or layer.digest for layer in difference.layers if not layer.stays))
         bb.fatal(
             f"OCI_UPDATE_BUDGET: the update from {last} is {difference.pulled} bytes of layers, and {budget} are"
             f" allowed. New layers: {new}. Files that changed are in the log of this task."
@@ -349,7 +349,7 @@ def _log(spec: ImageSpec, result: BuildResult) -> None:
             f" as they are now, copy {result.lock} over it and commit it."
         )
     for layer in result.layers:
-        name = f"{layer.name} " if layer.name else ""
+        name = f"{printable(layer.name)} " if layer.name else ""
         bb.note(
             f"layer {name}{layer.digest}: {layer.entries} entries, {layer.size} bytes;"
             f" uncompressed {layer.diff_id}: {layer.uncompressed_size} bytes"
@@ -361,4 +361,4 @@ def _log(spec: ImageSpec, result: BuildResult) -> None:
     for path in spec.output.paths:
         bb.note(f"wrote {path}")
     for note in result.notes:
-        bb.note(note)
+        bb.note(printable(note))

@@ -14,6 +14,7 @@ from pathlib import Path
 import bb  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 from .datastore import Datastore, Reader, file_name_of_tag, reference_of
+from .display import error_text, printable
 from .errors import ImageError, SpecError
 from .multiplatform import IndexResult, IndexSpec, index
 from .other_python import run_in_nativepython3
@@ -58,19 +59,19 @@ def build_index(d: Datastore) -> None:
     except SpecError as error:
         bb.fatal(_sentence(error))
     except (ImageError, OSError) as error:
-        bb.fatal(str(error))
+        bb.fatal(error_text(error))
     else:
         bb.note(f"{result.name}: index {result.index.digest}")
         for image in result.images:
-            bb.note(f"{image.platform}: {image.digest}, out of {image.path}")
+            bb.note(printable(f"{image.platform}: {image.digest}, out of {image.path}"))
         for path in spec.output.paths:
             bb.note(f"wrote {path}")
         for note in result.notes:
-            bb.note(note)
+            bb.note(printable(note))
 
 
 def _sentence(error: SpecError) -> str:
-    return f"{_VARIABLES.get(error.field, error.field)}: {error.detail}"
+    return printable(f"{_VARIABLES.get(error.field, error.field)}: {error.detail}")
 
 
 def _words(read: Reader) -> tuple[str, ...]:

@@ -20,7 +20,9 @@ from . import api, compare
 from .display import (
     build_text,
     difference_text,
+    error_text,
     explanation_text,
+    findings_text,
     index_text,
     inspection_text,
     progress_on,
@@ -87,7 +89,7 @@ def run(arguments: Sequence[str]) -> int:
         if command.debug:
             traceback.print_exc()
         remedy = "; --replace replaces it" if isinstance(error, OutputExistsError) and error.replaceable else ""
-        print(f"{PROGRAM}: error: {error}{remedy}", file=sys.stderr)
+        print(f"{PROGRAM}: error: {error_text(error)}{remedy}", file=sys.stderr)
         return 2 if isinstance(error, SpecError) else 1
 
 
@@ -132,8 +134,8 @@ def _validate(command: argparse.Namespace) -> int:
     if command.json:
         _print_json(report)
     else:
-        for finding in report.findings:
-            print(f"{finding.code}: {finding.subject}: {finding.message}")
+        if report.findings:
+            print(findings_text(report))
         print(report_text(report), file=sys.stderr)
     return 0 if report.valid else 1
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TextIO
 
 from .api import BuildResult, CacheCounts, ImageSummary, Inspection, PackageCounts, Progress, Report
 from .compare import Difference, Explanation
+from .errors import ImageError
 from .multiplatform import IndexResult
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB")
 _COMPRESSIONS = {"tar": "not compressed", "tar+gzip": "gzip", "tar+zstd": "zstd"}
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @contextmanager
@@ -76,6 +79,25 @@ class _Line:
         self._length = len(text)
 
 
+def printable(line: str) -> str:
+    """A line in which control characters are written as escapes.
+
+    Names and texts of an image are those of whoever made it: they could begin lines that look like
+    ours, and tell a terminal what to do.
+    """
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), line)
+
+
+def error_text(error: Exception) -> str:
+    """What an error says."""
+    # What another Python has said may be several lines, printable ones. It comes as no class of its own.
+    return str(error) if type(error) is ImageError else printable(str(error))
+
+
+def _text(lines: Iterable[str]) -> str:
+    return "\n".join(map(printable, lines))
+
+
 def size(count: int) -> str:
     """A number of bytes, in the largest binary unit that leaves it above 1."""
     if count < 1024:
@@ -105,7 +127,7 @@ def build_text(result: BuildResult) -> str:
     lines += [f"  wrote     {path}" for path in (result.layout, *result.archives, result.lock) if path]
     lines += [f"  note      {note}" for note in notes]
     lines.append(f"  took      {result.seconds:.2f} s")
-    return "\n".join(lines)
+    return _text(lines)
 
 
 def index_text(result: IndexResult) -> str:
@@ -114,7 +136,7 @@ def index_text(result: IndexResult) -> str:
     lines += [f"  image     {image.digest}  {image.platform}, {image.path}" for image in result.images]
     lines += [f"  wrote     {path}" for path in (result.layout, *result.archives) if path]
     lines += [f"  note      {note}" for note in result.notes]
-    return "\n".join(lines)
+    return _text(lines)
 
 
 def cache_text(cache: CacheCounts) -> str:
@@ -150,7 +172,7 @@ def difference_text(difference: Difference) -> str:
         lines.append(f"  package {name} {versions}: {package.files} files, {size(package.bytes)}")
     for file in difference.files:
         lines.append(f"  {file.change:<8} {file.path}" + (f"  {', '.join(file.attributes)}" if file.attributes else ""))
-    return "\n".join(lines)
+    return _text(lines)
 
 
 def explanation_text(explanation: Explanation) -> str:
@@ -164,19 +186,24 @@ def explanation_text(explanation: Explanation) -> str:
         owner = explanation.owner
         lines.append(f"  owner     {owner.name} {owner.version} of recipe {owner.recipe}")
     lines += [f"  contains  {package}" for package in explanation.contains]
-    return "\n".join(lines)
+    return _text(lines)
 
 
 def report_text(report: Report) -> str:
     """What checking an image has found, in one line."""
     if report.valid:
-        return f"{report.path}: valid; images: {report.images}, blobs: {report.blobs}, {size(report.bytes)}"
-    return f"{report.path}: not valid; findings: {len(report.findings)}"
+        return printable(f"{report.path}: valid; images: {report.images}, blobs: {report.blobs}, {size(report.bytes)}")
+    return printable(f"{report.path}: not valid; findings: {len(report.findings)}")
+
+
+def findings_text(report: Report) -> str:
+    """What is wrong with an image, a line for each finding."""
+    return _text(f"{finding.code}: {finding.subject}: {finding.message}" for finding in report.findings)
 
 
 def inspection_text(inspection: Inspection) -> str:
     """What an image says about itself."""
-    return "\n\n".join(map(_image_text, inspection.images)) or f"{inspection.path}: no image"
+    return "\n\n".join(map(_image_text, inspection.images)) or printable(f"{inspection.path}: no image")
 
 
 def _image_text(image: ImageSummary) -> str:
@@ -195,7 +222,7 @@ def _image_text(image: ImageSummary) -> str:
     facts += [("annotation", f"{key}={value}") for key, value in image.annotations.items()]
     facts += [("history", entry.get("created_by", "")) for entry in image.history]
     lines = [f"  {label:<12} {value}" for label, value in facts if value not in (None, "", [], {})]
-    return "\n".join([image.name or "(no name)", *lines])
+    return _text([image.name or "(no name)", *lines])
 
 
 def _platform(platform: Mapping[str, Any]) -> str:

@@ -50,6 +50,16 @@ def test_log_names_what_was_packed(small_image: SmallImage) -> None:
     assert not [event for event in outcome.events if event.get("level") in ("WARNING", "ERROR")]
 
 
+def test_no_name_makes_a_line_of_the_log(small_image: SmallImage) -> None:
+    build = small_image('ROOTFS_COMMAND:append = "; python3 ${TOPDIR}/make_socket.py"')
+    script = r"import socket; socket.socket(socket.AF_UNIX).bind('a\nERROR: forged\x1b[2J')"
+    (build.top / "make_socket.py").write_text(script)
+    log = built(build).log("do_image_oci")
+    assert r"a\nERROR: forged\x1b[2J: socket left out" in log
+    assert "\x1b" not in log
+    assert [line for line in log.splitlines() if line.startswith("ERROR")] == []
+
+
 def test_progress_goes_to_the_user_interface(small_image: SmallImage) -> None:
     outcome = built(small_image('ROOTFS_COMMAND:append = "; truncate -s 300M big"', 'OCI_IMAGE_TAR_OUTPUT = ""'))
 
