@@ -30,7 +30,7 @@ from .display import (
 )
 from .errors import ImageError, OutputExistsError, SpecError
 from .multiplatform import index
-from .options import BuildOptions, add_index_options, index_spec
+from .options import BuildOptions, IndexOptions
 from .records import Record
 
 PROGRAM = "image-oci-rs"
@@ -52,6 +52,9 @@ def main() -> int:
     """The program: takes its arguments from the command line and returns its exit code."""
     # A plain SIGTERM would kill the process before the build has removed what is half written.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + signal.SIGTERM))
+    # Whoever closes one wants nothing of it, and still the work.
+    sys.stdout = sys.stdout or open(os.devnull, "w")
+    sys.stderr = sys.stderr or open(os.devnull, "w")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     return run(sys.argv[1:])
@@ -71,11 +74,11 @@ def run(arguments: Sequence[str]) -> int:
     """
     parser, options = _parser()
     words = list(arguments)
-    if words[:1] == ["build"]:
-        words = ["build", *options.arrange(words[1:])]
+    if words and words[0] in options:
+        words[1:] = options[words[0]].arrange(words[1:])
     command = parser.parse_args(words)
     try:
-        code = _run(command, options)
+        code = _run(command, options.get(command.name_of_command))
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
@@ -88,16 +91,21 @@ def run(arguments: Sequence[str]) -> int:
     except (ImageError, OSError, ImportError) as error:
         if command.debug:
             traceback.print_exc()
-        remedy = "; --replace replaces it" if isinstance(error, OutputExistsError) and error.replaceable else ""
-        print(f"{PROGRAM}: error: {error_text(error)}{remedy}", file=sys.stderr)
+        print(f"{PROGRAM}: error: {error_text(error)}{_remedy(error, command)}", file=sys.stderr)
         return 2 if isinstance(error, SpecError) else 1
 
 
-def _run(command: argparse.Namespace, options: BuildOptions) -> int:
-    if command.name_of_command == "build":
+def _remedy(error: Exception, command: argparse.Namespace) -> str:
+    if not isinstance(error, OutputExistsError) or not error.replaceable:
+        return ""
+    return "; --replace replaces it" if command.spec is None else "; output.replace in the description replaces it"
+
+
+def _run(command: argparse.Namespace, options: BuildOptions | IndexOptions | None) -> int:
+    if isinstance(options, BuildOptions):
         return _build(command, options)
-    if command.name_of_command == "index":
-        return _index(command)
+    if isinstance(options, IndexOptions):
+        return _index(command, options)
     if command.name_of_command == "validate":
         return _validate(command)
     if command.name_of_command == "diff":
@@ -120,8 +128,8 @@ def _build(command: argparse.Namespace, options: BuildOptions) -> int:
     return 0
 
 
-def _index(command: argparse.Namespace) -> int:
-    result = index(index_spec(command))
+def _index(command: argparse.Namespace, options: IndexOptions) -> int:
+    result = index(options.spec(command))
     if command.json:
         _print_json(result)
     else:
@@ -173,7 +181,7 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _parser() -> tuple[argparse.ArgumentParser, BuildOptions]:
+def _parser() -> tuple[argparse.ArgumentParser, dict[str, BuildOptions | IndexOptions]]:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description="Turns a root filesystem into an OCI container image, every attribute of every file kept.",
@@ -190,12 +198,12 @@ def _parser() -> tuple[argparse.ArgumentParser, BuildOptions]:
         description="Builds an image of ROOTFS and writes it as the layout directory NAME.",
         allow_abbrev=False,
     )
-    options = BuildOptions(build)
+    build_options = BuildOptions(build)
     _add_version(build)
     _add_output_options(build)
     several = _add_reader(commands, "index", "make one image of images for several platforms")
-    several.usage = f"{PROGRAM} index [OPTIONS] IMAGE... NAME[:TAG]"
-    add_index_options(several)
+    several.usage = f"{PROGRAM} index [OPTIONS] IMAGE... NAME[:TAG]\n       {PROGRAM} index --spec FILE"
+    index_options = IndexOptions(several)
     for name, text in (
         ("validate", "check an image against its own bytes"),
         ("inspect", "show what an image says about itself"),
@@ -215,7 +223,7 @@ def _parser() -> tuple[argparse.ArgumentParser, BuildOptions]:
             default="auto",
             help="which package owns a file: auto, dpkg, opkg, apk, none, pkgdata:DIR or manifest:FILE (default: auto)",
         )
-    return parser, options
+    return parser, {"build": build_options, "index": index_options}
 
 
 def _add_reader(commands: Any, name: str, text: str) -> argparse.ArgumentParser:

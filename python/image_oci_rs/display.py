@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +16,6 @@ from .multiplatform import IndexResult
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB")
 _COMPRESSIONS = {"tar": "not compressed", "tar+gzip": "gzip", "tar+zstd": "zstd"}
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @contextmanager
@@ -80,12 +78,12 @@ class _Line:
 
 
 def printable(line: str) -> str:
-    """A line in which control characters are written as escapes.
+    """A line in which what is no letter, sign or blank is written as an escape: controls, and turns of direction.
 
     Names and texts of an image are those of whoever made it: they could begin lines that look like
-    ours, and tell a terminal what to do.
+    ours, tell a terminal what to do, and show a name backwards.
     """
-    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), line)
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
 
 
 def error_text(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""The options of `image-oci-rs build`, and the `ImageSpec` that they ask for.
+"""The options of `image-oci-rs build` and `index`, and the descriptions that they ask for.
 
 Source of the names and of what they mean: sloci-image 0.1.2. A wrong value is reported under the
 name of the option that stands for its field.
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn, TypeVar
 
 from .errors import SpecError, os_error
 from .multiplatform import IndexSpec
 from .parsing import expand_label_key, parse_created, parse_key_value, parse_size, split_tag, split_words
+from .records import Record
 from .spec import (
     DEFAULT_EXCLUDE_XATTRS,
     Archive,
@@ -29,24 +30,21 @@ from .spec import (
     parse_layer_rules,
 )
 
-_POSITIONALS = {"sources.path": "ROOTFS", "tag": "NAME[:TAG]", "output": "NAME[:TAG]"}
+_REFERENCE = dict.fromkeys(("tag", "output", "output.layout"), "NAME[:TAG]")
+_BUILD_POSITIONALS = {"sources.path": "ROOTFS", **_REFERENCE}
+_INDEX_POSITIONALS = {"images": "IMAGE", **_REFERENCE}
+_R = TypeVar("_R", bound=Record)
 
 
-class BuildOptions:
-    """The options of one `build` parser."""
+class CommandOptions:
+    """The options of one parser, and the fields of a description that they stand for."""
 
-    def __init__(self, parser: argparse.ArgumentParser) -> None:
-        """Adds the options to `parser`."""
+    def __init__(self, parser: argparse.ArgumentParser, positionals: Mapping[str, str]) -> None:
+        """Makes them for `parser`, where words without an option stand for the fields `positionals`."""
         self._parser = parser
         self._labels: dict[str, str] = {}
         self._long_names: dict[str, str] = {}
-        self._label_of_field = dict(_POSITIONALS)
-        parser.add_argument("rootfs", metavar="ROOTFS", nargs="?", help="directory or tar archive")
-        parser.add_argument("reference", metavar="NAME[:TAG]", nargs="?", help="what to write; the tag is latest")
-        self._add_sloci_options()
-        self._add_further_options()
-        parser.add_argument("--spec", metavar="FILE", help="read the whole description as JSON instead; - is stdin")
-        self._long_names["--spec"] = "--spec"
+        self._label_of_field = dict(positionals)
 
     def _add(self, field: str, *names: str, **settings: Any) -> None:
         """Adds an option for `field`; its default is None, which tells whether it was given."""
@@ -61,6 +59,71 @@ class BuildOptions:
 
     def _flag(self, *names: str, **settings: Any) -> None:
         self._add("", *names, action="store_const", const=True, **settings)
+
+    def _add_spec(self) -> None:
+        self._parser.add_argument(
+            "--spec", metavar="FILE", help="read the whole description as JSON instead; - is stdin"
+        )
+        self._long_names["--spec"] = "--spec"
+
+    def arrange(self, arguments: Sequence[str]) -> list[str]:
+        """`arguments` as argparse understands them: options first, their values tied to them.
+
+        sloci-image takes the word after an option for its value whatever it looks like; argparse
+        refuses one that begins with a dash. And argparse wants positionals side by side.
+        """
+        options: list[str] = []
+        positionals: list[str] = []
+        rest = iter(arguments)
+        for word in rest:
+            if word == "--":
+                return [*options, word, *positionals, *rest]
+            if word in self._long_names:
+                value = next(rest, None)
+                if value is None:
+                    self._parser.error(f"argument {word}: expected one argument")
+                options.append(f"{self._long_names[word]}={value}")
+            elif word.startswith("-"):
+                options.append(word)
+            else:
+                positionals.append(word)
+        return options + positionals
+
+    def _is_from_file(self, options: argparse.Namespace, **positionals: object) -> bool:
+        for dest in self._labels:
+            setattr(options, dest, _with_two_dashes(getattr(options, dest)))
+        if options.spec is None:
+            return False
+        given = [label for dest, label in self._labels.items() if getattr(options, dest) is not None]
+        given += [label for label, value in positionals.items() if value is not None]
+        if given:
+            self._parser.error(f"argument --spec: not allowed with {', '.join(given)}")
+        return True
+
+    def _from_file(self, options: argparse.Namespace, kind: type[_R]) -> _R:
+        try:
+            return kind.loads(_read(options.spec))
+        except SpecError as error:
+            self._parser.error(f"argument --spec: {options.spec}: {error}")
+
+    def _refuse(self, error: SpecError, options: argparse.Namespace) -> NoReturn:
+        if error.field == "name" and options.name is None:
+            self._parser.error(f"argument NAME[:TAG]: {error.detail}; or give --name")
+        label = self._label_of_field.get(error.field, error.field)
+        self._parser.error(f"argument {label}: {error.detail}")
+
+
+class BuildOptions(CommandOptions):
+    """The options of one `build` parser."""
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        """Adds the options to `parser`."""
+        super().__init__(parser, _BUILD_POSITIONALS)
+        parser.add_argument("rootfs", metavar="ROOTFS", nargs="?", help="directory or tar archive")
+        parser.add_argument("reference", metavar="NAME[:TAG]", nargs="?", help="what to write; the tag is latest")
+        self._add_sloci_options()
+        self._add_further_options()
+        self._add_spec()
 
     def _add_sloci_options(self) -> None:
         add = self._add
@@ -226,78 +289,50 @@ class BuildOptions:
             help="for pkgdata: lines that begin with the names of the installed packages, as in IMAGE_MANIFEST",
         )
 
-    def arrange(self, arguments: Sequence[str]) -> list[str]:
-        """`arguments` as argparse understands them: options first, their values tied to them.
-
-        sloci-image takes the word after an option for its value whatever it looks like; argparse
-        refuses one that begins with a dash. And argparse wants the two positionals side by side.
-        """
-        options: list[str] = []
-        positionals: list[str] = []
-        rest = iter(arguments)
-        for word in rest:
-            if word == "--":
-                return [*options, word, *positionals, *rest]
-            if word in self._long_names:
-                value = next(rest, None)
-                if value is None:
-                    self._parser.error(f"argument {word}: expected one argument")
-                options.append(f"{self._long_names[word]}={value}")
-            elif word.startswith("-"):
-                options.append(word)
-            else:
-                positionals.append(word)
-        return options + positionals
-
     def spec(self, options: argparse.Namespace) -> ImageSpec:
         """The specification that `options` ask for; a wrong value ends the program with 2."""
-        for dest in self._labels:
-            setattr(options, dest, _with_two_dashes(getattr(options, dest)))
-        if options.spec is not None:
-            return self._spec_from_file(options)
+        if self._is_from_file(options, ROOTFS=options.rootfs):
+            return self._from_file(options, ImageSpec)
         if options.rootfs is None or options.reference is None:
             self._parser.error("ROOTFS and NAME[:TAG] are required, or --spec")
         try:
             return _spec(options)
         except SpecError as error:
-            if error.field == "name" and options.name is None:
-                self._parser.error(f"argument NAME[:TAG]: {error.detail}; or give --name")
-            label = self._label_of_field.get(error.field, error.field)
-            self._parser.error(f"argument {label}: {error.detail}")
+            self._refuse(error, options)
 
-    def _spec_from_file(self, options: argparse.Namespace) -> ImageSpec:
-        given = [label for dest, label in self._labels.items() if getattr(options, dest) is not None]
-        if options.rootfs is not None:
-            given.append("ROOTFS")
-        if given:
-            self._parser.error(f"argument --spec: not allowed with {', '.join(given)}")
+
+class IndexOptions(CommandOptions):
+    """The options of one `index` parser."""
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        """Adds the options to `parser`."""
+        super().__init__(parser, _INDEX_POSITIONALS)
+        # The last word is the name, which argparse can't part from the others.
+        parser.add_argument("images", metavar="IMAGE", nargs="*", help="layout directory or archive with one image")
+        self._add("annotations", "--annotation", action="append", metavar="KEY=VALUE", help="annotation of the index")
+        self._add(
+            "name",
+            "--name",
+            metavar="REPOSITORY",
+            help="name under which runtimes list the image (default: NAME without directory)",
+        )
+        self._flag("-t", "--tar", help="write NAME-TAG.oci-image.tar instead")
+        self._flag("--replace", help="replace outputs that exist: files and layouts")
+        self._add_spec()
+
+    def spec(self, options: argparse.Namespace) -> IndexSpec:
+        """The specification that `options` ask for; a wrong value ends the program with 2."""
+        if self._is_from_file(options, IMAGE=options.images or None):
+            return self._from_file(options, IndexSpec)
+        if len(options.images) < 2:
+            self._parser.error("at least one IMAGE and NAME[:TAG] are required, or --spec")
         try:
-            return ImageSpec.loads(_read(options.spec))
+            return _index_spec(options)
         except SpecError as error:
-            self._parser.error(f"argument --spec: {options.spec}: {error}")
+            self._refuse(error, options)
 
 
-def add_index_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `image-oci-rs index` to `parser`."""
-    # The last word is the name. argparse can't part it from the others where options stand between them.
-    parser.add_argument("images", metavar="IMAGE", nargs="*", help="layout directory or archive with one image")
-    parser.add_argument("--annotation", action="append", metavar="KEY=VALUE", help="annotation of the index")
-    parser.add_argument("--name", metavar="REPOSITORY", help="name under which runtimes list the image")
-    parser.add_argument("-t", "--tar", action="store_true", help="write NAME-TAG.oci-image.tar instead")
-    parser.add_argument("--replace", action="store_true", help="replace outputs that exist: files and layouts")
-    parser.add_argument("--spec", metavar="FILE", help="read the whole description as JSON instead; - is stdin")
-
-
-def index_spec(options: argparse.Namespace) -> IndexSpec:
-    """The index that `options` ask for.
-
-    Raises:
-        SpecError: A value is wrong.
-    """
-    if options.spec is not None:
-        return IndexSpec.loads(_read(options.spec))
-    if len(options.images) < 2:
-        raise SpecError("must be at least one IMAGE, and then NAME[:TAG]", "images", " ".join(options.images))
+def _index_spec(options: argparse.Namespace) -> IndexSpec:
     *images, reference = options.images
     path, tag = split_tag(reference)
     tag = "latest" if tag is None else tag
@@ -307,7 +342,7 @@ def index_spec(options: argparse.Namespace) -> IndexSpec:
         name=os.path.basename(path) if options.name is None else options.name,
         tag=tag,
         annotations=_pairs(options.annotation, "annotations"),
-        output=Output(None if options.tar else path, archives, options.replace),
+        output=Output(None if options.tar else path, archives, bool(options.replace)),
     )
 
 

@@ -396,3 +396,12 @@ def test_letters_that_the_locale_lacks_do_not_stop_the_program(tmp_path: Path) -
         assert b"Traceback" not in done.stderr
         if arguments[0] == "inspect":
             assert b"J\\xfcrgen" in done.stdout
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr", "both"])
+def test_closed_streams_do_not_end_the_work(closed: str, rootfs: Path, tmp_path: Path) -> None:
+    redirection = {"stdout": ">&-", "stderr": "2>&-", "both": "<&- >&- 2>&-"}[closed]
+    program = f"{sys.executable} -c 'import sys; from image_oci_rs.cli import main; sys.exit(main())'"
+    for words in (f"build {rootfs} {tmp_path}/app", f"validate {tmp_path}/app", f"inspect {tmp_path}/app"):
+        done = subprocess.run(["sh", "-c", f"{program} {words} {redirection}"], capture_output=True, text=True)
+        assert (done.returncode, "Error" in done.stderr) == (0, False), (words, done.stderr)

@@ -24,8 +24,8 @@ from image_oci_rs.display import (
 )
 from image_oci_rs.multiplatform import IndexResult
 
-FOREIGN = "a\x1b[31mb\n  added    /fake\r\x7f\x9bü"
-SHOWN = r"a\x1b[31mb\n  added    /fake\r\x7f\x9bü"
+FOREIGN = "a\x1b[31mb\n  added    /fake\r\x7f\x9b\u202eü"
+SHOWN = r"a\x1b[31mb\n  added    /fake\r\x7f\x9b\u202eü"
 BLOB = {"media_type": FOREIGN, "digest": FOREIGN, "size": 1}
 IMAGE: dict[str, Any] = {
     "name": FOREIGN,

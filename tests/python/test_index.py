@@ -172,9 +172,39 @@ def test_the_command(images: dict[str, str], tmp_path: Path, capsys: pytest.Capt
     assert cli.run([*words, "--tar", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert (shown["name"], shown["archives"]) == ("docker.io/library/app:2.0", [f"{tmp_path}/app-2.0.oci-image.tar"])
-    assert cli.run(["index", images["v7"]]) == 2
-    assert "must be at least one IMAGE, and then NAME[:TAG]" in capsys.readouterr().err
     file = tmp_path / "spec.json"
     file.write_text(spec(images.values(), tmp_path / "by-spec").dumps())
     assert cli.run(["index", "--spec", str(file), "--json"]) == 0
     assert (tmp_path / "by-spec/index.json").exists()
+    capsys.readouterr()
+    assert cli.run(["index", "--spec", str(file)]) == 1
+    assert capsys.readouterr().err.endswith(" exists already; output.replace in the description replaces it\n")
+
+
+def test_options_of_the_command_stand_anywhere(images: dict[str, str], tmp_path: Path) -> None:
+    words = [images["v7"], "--annotation", "-a=b", images["amd64"], "--name", "app", f"{tmp_path}/x"]
+    assert cli.run(["index", *words]) == 0
+    (entry,) = json.loads((tmp_path / "x/index.json").read_text())["manifests"]
+    assert entry["annotations"]["-a"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["a"], "at least one IMAGE and NAME[:TAG] are required, or --spec"),
+        ([], "at least one IMAGE and NAME[:TAG] are required, or --spec"),
+        (["a", "App"], "argument NAME[:TAG]: must be "),
+        (["a", "app", "--name", "App"], "argument --name: must be "),
+        (["a", "app:-"], "argument NAME[:TAG]: must be "),
+        (["a", ":1"], "argument NAME[:TAG]: must be a path"),
+        (["a", "a"], "argument NAME[:TAG]: must not be one of the images"),
+        (["a", "app", "--annotation", "x"], "argument --annotation: must be KEY=VALUE"),
+        (["--spec", "s.json", "a", "--tar", "--name", "x", "--replace"],
+         "argument --spec: not allowed with --name, -t/--tar, --replace, IMAGE"),
+    ],
+)  # fmt: skip
+def test_the_command_names_what_is_wrong(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.run(["index", *words])
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
