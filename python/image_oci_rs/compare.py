@@ -159,7 +159,7 @@ def explain(path: str | os.PathLike[str], file: str, packages: str = "auto") -> 
 
     Args:
         path: A layout directory or an archive with one image.
-        file: The absolute path of a file in it.
+        file: The path of a file in it, from its root on, with or without a slash before it.
         packages: As for `diff`.
 
     Returns:

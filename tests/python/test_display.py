@@ -101,7 +101,8 @@ def test_every_control_character_is_an_escape() -> None:
     shown = printable(everything)
     assert [character for character in shown if ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0] == []
     assert shown.startswith(r"\x00\x01") and r"\t\n\x0b\x0c\r" in shown and r"~\x7f\x80" in shown
-    assert shown.endswith(everything[0xA0:])
+    # Nor do blanks and hyphens hide that are others than they seem.
+    assert shown.endswith(r"\xa0" + everything[0xA1:0xAD] + r"\xad" + everything[0xAE:])
 
 
 def test_an_error_quotes_an_image_in_one_line(core: FakeCore, capsys: pytest.CaptureFixture[str]) -> None:
