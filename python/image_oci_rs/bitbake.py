@@ -120,7 +120,8 @@ def build_image(d: Datastore, suffix: str = "") -> None:
         outputs = Outputs.of(d, suffix)
         spec = image_spec(d, outputs)
         for variable, mode in (("OCI_LAYERS", "multi"), ("OCI_LAYER_LOCK", "auto")):
-            if d.getVar(variable) and spec.layers.mode != mode:
+            # The image of debug files has one layer in every mode.
+            if not suffix and d.getVar(variable) and spec.layers.mode != mode:
                 bb.note(f'{variable} is set, and has no meaning as long as OCI_LAYER_MODE is not "{mode}"')
         outputs.remove_stale()
         budget = _budget(Reader(d))

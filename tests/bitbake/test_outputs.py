@@ -227,6 +227,7 @@ def test_layers_and_release_are_the_other_images(kit: Kit) -> None:
     assert len(manifest["layers"]) == 2
     _, manifest, _ = layout_json(outcome.deployed / "app-dbg-latest-oci")
     assert len(manifest["layers"]) == 1
+    assert "OCI_LAYERS is set" not in outcome.log("do_image_debugfs_oci")
 
 
 def rerun_of_the_task_alone(kit: Kit, *lines: str) -> tuple[BuildDirectory, Outcome]:
