@@ -215,7 +215,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, BuildOptions | IndexOp
     diff.add_argument("new", metavar="NEW", help="layout directory or archive")
     explain = _add_reader(commands, "explain", "show in which layer a file is, and why")
     explain.add_argument("image", metavar="IMAGE", help="layout directory or archive")
-    explain.add_argument("path", metavar="PATH", help="file of the image")
+    explain.add_argument("path", metavar="PATH", help="file of the image, with or without / in front")
     for command in (diff, explain):
         command.add_argument(
             "--packages",

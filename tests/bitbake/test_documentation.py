@@ -34,6 +34,15 @@ def default_in_words(text: str | None) -> str:
     return f"`{text}`" if text else "empty"
 
 
+def test_every_variable_of_others_that_is_read_is_documented(kit: Kit) -> None:
+    d = kit.build_directory("inherit image image-oci-rs\n").parse()
+    read = " ".join(d.getVarFlag("oci_rs_library", flag) for flag in ("vardeps", "vardepsexclude")).split()
+    text = (REPOSITORY / "docs/variables.md").read_text().partition("Read are also")[2]
+    # With PATH, programs are found as ever.
+    others = {name for name in read if not name.startswith("OCI_")} - {"PATH"}
+    assert set(re.findall("`([A-Z_]+)`", text)) == others
+
+
 # The list of BitBake's own varflags, and what image-oci.bbclass has and this class no use for.
 NOT_FOR_USERS = {
     "OCI_RESERVED_VARFLAGS",

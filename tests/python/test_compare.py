@@ -73,6 +73,7 @@ def test_explain_tells_the_layer_and_why(images: tuple[str, str, str]) -> None:
     assert (found.path, found.layer, found.layers, found.name, found.why) == ("/opt/app", 1, 4, "app", "recipe app")
     assert found.owner is not None and found.owner.name == "app"
     assert found.contains == ("app",)
+    assert explain(images[0], "opt/app", images[2]) == found
     rest = explain(images[0], "made", images[2])
     assert (rest.name, rest.owner) == ("rest", None)
 
