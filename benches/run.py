@@ -52,12 +52,14 @@ def _measure(options: argparse.Namespace, stack: ExitStack) -> None:
     reference = Reference(options.reference.resolve())
     jobs = [job for job in all_jobs(workspace, reference) if re.search(options.only, job.key)]
     workspace.fill(archive, options.quick)
+    # Now, for what can't be told is better known before everything is measured.
+    facts = _facts(options, workspace)
     workspace.warm_up()
     results = in_turns(jobs, options.rounds)
     points = reference.curve(2, workspace.tar)
     is_full = not options.quick and not options.only
     target = REPOSITORY / "docs" if is_full else CACHE / "trial"
-    report.write(target, results, points, reference.defaults(), _facts(options, workspace))
+    report.write(target, results, points, reference.defaults(), facts)
     _print(results, target)
 
 

@@ -19,20 +19,21 @@ BUSYBOX = Path("/bin/busybox")
 
 def archive(cache: Path) -> Path:
     """The archive, made now unless an earlier run left it in `cache`."""
-    kept = sorted(cache.glob("rootfs-*.tar"))
-    if kept:
-        return kept[0]
-    cache.mkdir(parents=True, exist_ok=True)
     suite = platform.freedesktop_os_release()["VERSION_CODENAME"]
+    kept = cache / f"rootfs-{suite}.tar"
+    if kept.exists():
+        return kept
+    cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as directory:
-        made = Path(directory) / f"rootfs-{suite}.tar"
+        made = Path(directory) / kept.name
         try:
             _mmdebstrap(suite, made)
         except (OSError, subprocess.CalledProcessError) as error:
-            print(f"mmdebstrap makes none here ({error}), so it is a small one with busybox")
-            made = made.with_name("rootfs-busybox.tar")
+            # Not kept: the next run tries again.
+            print(f"mmdebstrap makes no {suite} here ({error}), so this time it is a small one with busybox")
+            kept = cache / "busybox.tar"
             _busybox(made)
-        return made.rename(cache / made.name)
+        return made.rename(kept)
 
 
 def _mmdebstrap(suite: str, target: Path) -> None:

@@ -125,8 +125,12 @@ def run(image: Path) -> None:
         document["process"]["terminal"] = False
         config.write_text(json.dumps(document))
         runc = ["runc", "--root", f"{directory}/state", "run", "--bundle", str(bundle), "demo"]
-        if subprocess.run(runc, stdin=subprocess.DEVNULL).returncode:
+        done = subprocess.run(runc, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        print(done.stderr, end="", file=sys.stderr)
+        if "runc run failed" in done.stderr:
             print("runc cannot start a container here: is this a container without privileges?")
+        elif done.returncode:
+            sys.exit(f"error: the container's command failed: exit status {done.returncode}")
 
 
 if __name__ == "__main__":

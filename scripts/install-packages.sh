@@ -5,6 +5,8 @@ set -euo pipefail
 
 table=$(dirname "$0")/packages.txt
 export DEBIAN_FRONTEND=noninteractive
+# What apt says is read, so it must be English.
+export LC_ALL=C.UTF-8 LANGUAGE=
 
 say() { printf '==> packages: %s\n' "$*"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }

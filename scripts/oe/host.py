@@ -111,12 +111,13 @@ def write_pkgdata(target: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     for package in PACKAGES:
-        with tempfile.TemporaryDirectory() as root:
-            subprocess.run([script, package], cwd=root, check=True)
+        with tempfile.TemporaryDirectory() as directory:
+            root = Path(directory, "root")
+            root.mkdir()
+            environment = {**os.environ, "PSEUDO_LOCALSTATEDIR": f"{directory}/pseudo"}
+            subprocess.run(["pseudo", script, package], cwd=root, env=environment, check=True)
             files = {
-                f"/{path.relative_to(root)}": path.lstat().st_size
-                for path in Path(root).rglob("*")
-                if not path.is_dir()
+                f"/{path.relative_to(root)}": path.lstat().st_size for path in root.rglob("*") if not path.is_dir()
             }
         (target / package).write_text(
             f"PN: {package}\nPV: 1.0\nPKGV: 1.0\nPKGR: r0\nPKG:{package}: {package}\n"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import bb
 import pytest
 from bitbake_harness.build_directory import BuildDirectory, Outcome
 from bitbake_harness.datastore import task_hashes
@@ -245,7 +246,7 @@ def test_every_variable_that_is_read_is_declared_and_changes_the_hash(
 
     recorder = Recorder(d)
     monkeypatch.setattr(image_oci_rs.bitbake_index, "index", no_engine)
-    with pytest.raises(Exception):  # noqa: B017 - bb.BBHandledException, whatever it derives from
+    with pytest.raises(bb.BBHandledException):
         image_oci_rs.bitbake_index.build_index(recorder)
     declared = set(d.getVarFlag("oci_rs_library", "vardeps").split())
     without_effect = set(d.getVarFlag("oci_rs_library", "vardepsexclude").split())

@@ -11,6 +11,7 @@ from daemons import Containerd, Daemon, Docker
 from images import READ_BY_ALL, Image, Images
 
 from rootfs_fixtures.build_user import BuildUser
+from rootfs_fixtures.lacking import lacking
 
 
 @pytest.fixture(scope="session")
@@ -39,9 +40,9 @@ def docker(scratch: Path, containerd: Containerd) -> Iterator[Docker]:
 
 @pytest.fixture(scope="session")
 def overlays(scratch: Path) -> None:
-    """Skips what needs layers that the kernel lays over one another."""
+    """For what needs layers that the kernel lays over one another."""
     if not daemons.can_mount_overlays(scratch / "overlays"):
-        pytest.skip("needs a file system on which an overlay can be mounted")
+        lacking("a file system on which an overlay can be mounted")
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ import pytest
 
 from image_oci_rs import ImageSpec, Layers, LayoutError, Output, Platform, Source, build, cli, diff, explain
 
-pytest.importorskip("image_oci_rs._core")
 MANIFEST = "/bin/sh shell\n/opt/app app\n/opt/gone app\n/opt/new app\n"
 
 

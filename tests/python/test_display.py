@@ -118,7 +118,6 @@ def test_json_says_it_all(core: FakeCore, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_names_of_real_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("image_oci_rs._core")
     (tmp_path / "rootfs").mkdir()
     for name in ("old", "new"):
         output = Output(str(tmp_path / name))

@@ -24,7 +24,6 @@ from image_oci_rs import (
     validate,
 )
 
-pytest.importorskip("image_oci_rs._core")
 PLATFORMS = {
     "amd64": Platform("amd64"),
     "v6": Platform("arm", "linux", "v6"),

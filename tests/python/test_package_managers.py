@@ -16,8 +16,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("image_oci_rs._core")
-
 
 @dataclass(frozen=True)
 class Package:
