@@ -114,8 +114,7 @@ def write_pkgdata(target: Path) -> None:
         with tempfile.TemporaryDirectory() as directory:
             root = Path(directory, "root")
             root.mkdir()
-            environment = {**os.environ, "PSEUDO_LOCALSTATEDIR": f"{directory}/pseudo"}
-            subprocess.run(["pseudo", script, package], cwd=root, env=environment, check=True)
+            subprocess.run(["pseudo", script, package], cwd=root, env=pseudo_environment(directory), check=True)
             files = {
                 f"/{path.relative_to(root)}": path.lstat().st_size for path in root.rglob("*") if not path.is_dir()
             }
@@ -124,6 +123,24 @@ def write_pkgdata(target: Path) -> None:
             f"FILES_INFO:{package}: {json.dumps(files)}\n"
         )
         (target / f"{package}.packaged").touch()
+
+
+def pseudo_environment(directory: str) -> dict[str, str]:
+    """Where the host's pseudo has its parts, and may keep its files."""
+    own = {
+        "PSEUDO_PREFIX": "/usr",
+        "PSEUDO_BINDIR": "/usr/bin",
+        "PSEUDO_LIBDIR": str(pseudo_libraries()),
+        "PSEUDO_LOCALSTATEDIR": f"{directory}/pseudo",
+        "PSEUDO_PASSWD": "/",
+    }
+    return {**os.environ, **own}
+
+
+def pseudo_libraries() -> Path:
+    """The directory of libpseudo.so."""
+    (libraries,) = Path("/usr/lib").glob("*/pseudo")
+    return libraries
 
 
 def make_locale(directory: Path) -> None:

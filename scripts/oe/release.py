@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
-from oe.host import Host, become, give_away
+from oe.host import Host, become, give_away, pseudo_libraries
 
 NATIVE = "python3-image-oci-rs-native"
 IMAGE = "every-attribute"
@@ -47,10 +47,9 @@ class Release:
         series = found[0].split()[-1]
         build = host.directory.parent / series
         (build / "conf/multiconfig").mkdir(parents=True, exist_ok=True)
-        (libraries,) = Path("/usr/lib").glob("*/pseudo")
         layer = host.directory / "image-oci-rs"
         (build / "conf/local.conf").write_text(
-            f'OE_HOST = "{host.directory}"\nOE_PSEUDO = "{libraries}"\nOE_RUST = "{host.rust}"\n'
+            f'OE_HOST = "{host.directory}"\nOE_PSEUDO = "{pseudo_libraries()}"\nOE_RUST = "{host.rust}"\n'
             # Later releases refuse to be told.
             + ('TCLIBCAPPEND = ""\n' if series == "scarthgap" else "")
             + f"require {layer}/scripts/oe/host.conf\n"

@@ -29,7 +29,8 @@ class BuildUser:
         self._python = sys.executable
         if os.getuid() == 0:
             nobody = pwd.getpwnam("nobody")
-            self._become = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
+            ids = [f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}"]
+            self._become = ["setpriv", *ids, "--clear-groups", "--inh-caps=-all"]
             # The Python that runs this may lie where only root may look.
             self._python = "/usr/bin/python3"
             for directory in (home, self.untracked):
