@@ -89,18 +89,15 @@ class CommandOptions:
                 positionals.append(word)
         return options + positionals
 
-    def _is_from_file(self, options: argparse.Namespace, **positionals: object) -> bool:
+    def _take_two_dashes(self, options: argparse.Namespace) -> None:
         for dest in self._labels:
             setattr(options, dest, _with_two_dashes(getattr(options, dest)))
-        if options.spec is None:
-            return False
+
+    def _from_file(self, options: argparse.Namespace, kind: type[_R], **positionals: object) -> _R:
         given = [label for dest, label in self._labels.items() if getattr(options, dest) is not None]
         given += [label for label, value in positionals.items() if value is not None]
         if given:
             self._parser.error(f"argument --spec: not allowed with {', '.join(given)}")
-        return True
-
-    def _from_file(self, options: argparse.Namespace, kind: type[_R]) -> _R:
         try:
             return kind.loads(_read(options.spec))
         except SpecError as error:
@@ -291,8 +288,9 @@ class BuildOptions(CommandOptions):
 
     def spec(self, options: argparse.Namespace) -> ImageSpec:
         """The specification that `options` ask for; a wrong value ends the program with 2."""
-        if self._is_from_file(options, ROOTFS=options.rootfs):
-            return self._from_file(options, ImageSpec)
+        self._take_two_dashes(options)
+        if options.spec is not None:
+            return self._from_file(options, ImageSpec, ROOTFS=options.rootfs)
         if options.rootfs is None or options.reference is None:
             self._parser.error("ROOTFS and NAME[:TAG] are required, or --spec")
         try:
@@ -322,8 +320,9 @@ class IndexOptions(CommandOptions):
 
     def spec(self, options: argparse.Namespace) -> IndexSpec:
         """The specification that `options` ask for; a wrong value ends the program with 2."""
-        if self._is_from_file(options, IMAGE=options.images or None):
-            return self._from_file(options, IndexSpec)
+        self._take_two_dashes(options)
+        if options.spec is not None:
+            return self._from_file(options, IndexSpec, IMAGE=options.images or None)
         if len(options.images) < 2:
             self._parser.error("at least one IMAGE and NAME[:TAG] are required, or --spec")
         try:
