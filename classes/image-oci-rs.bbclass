@@ -242,21 +242,20 @@ CONVERSION_CMD:tar = "tar --sort=name --format=posix --pax-option=delete=atime,d
 # says of the recipe that it was skipped, and why. Other recipes are not concerned.
 python () {
     if oci_rs_is_wanted(d):
-        library = oci_rs_own_library(d, 'bitbake')
-        problem = library and library.problem(d)
+        problem = oci_rs_own_library(d, 'bitbake.image').problem(d)
         if problem:
             raise bb.parse.SkipRecipe(problem)
 }
 
 python oci_rs_build_image () {
-    oci_rs_library(d, 'bitbake').build_image(d)
+    oci_rs_library(d, 'bitbake.image').build_image(d)
 }
 
 python oci_rs_build_debugfs_image () {
     # image.bbclass makes these changes in another function, which runs later than this one.
     debug = bb.data.createCopy(d)
     setup_debugfs_variables(debug)
-    oci_rs_library(d, 'bitbake').build_image(debug, suffix='-dbg')
+    oci_rs_library(d, 'bitbake.image').build_image(debug, suffix='-dbg')
 }
 
 # BitBake can't see what the library reads; tests/bitbake compares these lists with what it does read.

@@ -80,14 +80,13 @@ def oci_index_rs_varflags(d):
                     for flag in sorted(d.getVarFlags(variable) or ()) if flag not in reserved)
 
 python () {
-    library = oci_rs_own_library(d, 'bitbake_index')
-    problem = library and library.problem(d)
+    problem = oci_rs_own_library(d, 'bitbake.index').problem(d)
     if problem:
         raise bb.parse.SkipRecipe(problem)
 }
 
 python do_deploy () {
-    oci_rs_library(d, 'bitbake_index').build_index(d)
+    oci_rs_library(d, 'bitbake.index').build_index(d)
 }
 do_deploy[depends] += "${OCI_NATIVE_DEPENDS} ${@oci_index_rs_depends(d, across=False)}"
 do_deploy[mcdepends] += "${@oci_index_rs_depends(d, across=True)}"

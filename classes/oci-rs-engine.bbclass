@@ -12,9 +12,9 @@ OCI_RESERVED_VARFLAGS = "doc export func python type unexport vardeps vardepsexc
 EXTRANATIVEPATH += "python3-native"
 
 def oci_rs_own_library(d, module):
-    """A module of image_oci_rs as it lies in this layer: when a recipe is parsed there is no sysroot yet.
+    """Returns a module of image_oci_rs out of this layer, for parse time: there is no sysroot yet.
 
-    None where the classes were copied without it. It has another name, so that the task can import the one with an engine.
+    It is imported under another name, which leaves image_oci_rs to the task's package with the engine.
     """
     import importlib, sys, types
     if sys.version_info < (3, 9):
@@ -23,7 +23,7 @@ def oci_rs_own_library(d, module):
     package = os.path.join(os.path.dirname(classes), 'python/image_oci_rs')
     name = 'image_oci_rs_of_the_layer'
     if not os.path.exists(package):
-        return None
+        raise bb.parse.SkipRecipe('image-oci-rs: %s is missing; add the whole layer to BBLAYERS instead of copying its classes' % package)
     if name not in sys.modules:
         sys.modules[name] = types.ModuleType(name)
         sys.modules[name].__path__ = [package]

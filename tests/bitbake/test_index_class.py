@@ -15,7 +15,7 @@ from bitbake_harness.build_directory import BuildDirectory, Outcome
 from bitbake_harness.datastore import task_hashes
 from bitbake_harness.kit import Kit
 
-import image_oci_rs.bitbake_index
+import image_oci_rs.bitbake.index
 from image_oci_rs import ImageSpec, Output, Platform, Source, build, validate
 
 RECIPE = """\
@@ -245,9 +245,9 @@ def test_every_variable_that_is_read_is_declared_and_changes_the_hash(
         raise ImportError("no engine")
 
     recorder = Recorder(d)
-    monkeypatch.setattr(image_oci_rs.bitbake_index, "index", no_engine)
+    monkeypatch.setattr(image_oci_rs.bitbake.index, "index", no_engine)
     with pytest.raises(bb.BBHandledException):
-        image_oci_rs.bitbake_index.build_index(recorder)
+        image_oci_rs.bitbake.index.build_index(recorder)
     declared = set(d.getVarFlag("oci_rs_library", "vardeps").split())
     without_effect = set(d.getVarFlag("oci_rs_library", "vardepsexclude").split())
     # A flag that was asked for and is not set is no part of anything.

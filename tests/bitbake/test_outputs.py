@@ -15,7 +15,7 @@ from bitbake_harness.kit import Kit
 from image_recipe import SMALL_IMAGE, SMALL_ROOTFS, layout_json
 
 import image_oci_rs
-from image_oci_rs.outputs import Outputs
+from image_oci_rs.bitbake.deploy import Outputs
 
 NAME = "app-qemux86-64.rootfs-20260102030405"
 CLOCK = 'DATE = "20260102"\nTIME = "030405"\n'
@@ -141,7 +141,7 @@ def test_conversion_alone_keeps_nothing_else(kit: Kit, order: str, suffix: str) 
     ],
 )
 def test_tar_output(kit: Kit, value: str, archives: tuple[str, ...]) -> None:
-    from image_oci_rs.outputs import Outputs
+    from image_oci_rs.bitbake.deploy import Outputs
 
     build = kit.build_directory(SMALL_IMAGE + f'OCI_IMAGE_TAR_OUTPUT = "{value}"\n')
     assert Outputs.of(build.parse()).archives == archives

@@ -13,8 +13,8 @@ from bitbake_harness.build_directory import BuildDirectory
 from bitbake_harness.datastore import task_hashes
 from image_recipe import layout_json
 
-from image_oci_rs.bitbake import image_spec
-from image_oci_rs.outputs import Outputs
+from image_oci_rs.bitbake.deploy import Outputs
+from image_oci_rs.bitbake.description import image_spec
 
 SmallImage = Callable[..., BuildDirectory]
 

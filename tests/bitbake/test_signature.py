@@ -11,8 +11,8 @@ import pytest
 from bitbake_harness.build_directory import BuildDirectory
 from bitbake_harness.datastore import task_hashes
 
-import image_oci_rs.bitbake
-from image_oci_rs.bitbake import build_image
+import image_oci_rs.bitbake.image
+from image_oci_rs.bitbake.image import build_image
 
 SmallImage = Callable[..., BuildDirectory]
 ENTRIES = (
@@ -70,7 +70,7 @@ def build_in_nativepython3(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) 
     def no_engine(*_: object) -> None:
         raise ImportError("no engine")
 
-    monkeypatch.setattr(image_oci_rs.bitbake, "build", no_engine)
+    monkeypatch.setattr(image_oci_rs.bitbake.image, "build", no_engine)
     with pytest.raises(bb.BBHandledException):
         build_image(recorder)
 

@@ -15,7 +15,8 @@ from bitbake_harness.kit import Kit
 from broken_engine import NEWER_LIBC
 from image_recipe import SMALL_IMAGE, layout_json
 
-from image_oci_rs import ImageSpec, Output, Platform, Source, other_python
+from image_oci_rs import ImageSpec, Output, Platform, Source
+from image_oci_rs.bitbake import nativepython
 from rootfs_fixtures import attributes
 
 SmallImage = Callable[..., BuildDirectory]
@@ -210,12 +211,12 @@ def test_whatever_stops_the_task_stops_the_other_interpreter(
     def stop(*_: object) -> None:
         raise SystemExit
 
-    monkeypatch.setattr(other_python, "_PATIENCE", 0.2)
+    monkeypatch.setattr(nativepython, "_PATIENCE", 0.2)
     before = signal.signal(signal.SIGALRM, stop)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.3)
         with pytest.raises(SystemExit):
-            other_python.run_in(str(python), ["build", "--spec", "-"], spec.dumps(), log=print)
+            nativepython.run_in(str(python), ["build", "--spec", "-"], spec.dumps(), log=print)
     finally:
         signal.signal(signal.SIGALRM, before)
     with pytest.raises(ProcessLookupError):

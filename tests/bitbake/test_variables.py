@@ -12,8 +12,9 @@ import pytest
 from bitbake_harness.build_directory import BuildDirectory
 from image_recipe import layout_json
 
-from image_oci_rs.bitbake import build_image, image_spec
-from image_oci_rs.outputs import Outputs
+from image_oci_rs.bitbake.deploy import Outputs
+from image_oci_rs.bitbake.description import image_spec
+from image_oci_rs.bitbake.image import build_image
 
 SmallImage = Callable[..., BuildDirectory]
 

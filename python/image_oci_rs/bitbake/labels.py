@@ -6,9 +6,9 @@ import os
 from datetime import datetime, timezone
 from subprocess import DEVNULL, run
 
+from ..errors import SpecError
+from ..spec import parse_created
 from .datastore import Reader
-from .errors import SpecError
-from .spec import parse_created
 
 # What BitBake gives a recipe that says nothing of its version.
 _DEFAULT_VERSION = "1.0"

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 import bb  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
-from .errors import SpecError
-from .parsing import check_name, check_tag
-from .spec import parse_key_value, parse_reference, split_words
+from ..errors import SpecError
+from ..parsing import check_name, check_tag
+from ..spec import parse_key_value, parse_reference, split_words
 
 
 class Datastore(Protocol):

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
 
+from ..spec import Archive, Output
 from .datastore import Datastore, Reader, file_name_of_tag
-from .spec import Archive, Output
 
 _FALSE_WORDS = ("", "0", "n", "no", "false")
 

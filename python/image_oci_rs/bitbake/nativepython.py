@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from subprocess import PIPE, Popen, TimeoutExpired
 
-from .errors import ImageError
+from ..errors import ImageError
 
 _PATIENCE = 5.0  # Seconds that the interpreter has to end in when it is asked to.
 _PR_SET_PDEATHSIG = 1
@@ -61,7 +61,7 @@ def run_in(python: str, words: Sequence[str], spec: str, log: Callable[[str], ob
         ImageError: It failed; the message is the interpreter's own.
         OSError: The interpreter can't be started.
     """
-    packages = str(Path(__file__).resolve().parents[1])
+    packages = str(Path(__file__).resolve().parents[2])
     started = [python, "-m", "image_oci_rs", *words, "--json"]
     environment = {**os.environ, "PYTHONPATH": packages, "PYTHONIOENCODING": "utf-8"}
     with Popen(

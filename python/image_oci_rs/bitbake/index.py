@@ -13,13 +13,13 @@ from pathlib import Path
 
 import bb  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
+from ..display import error_text, printable
+from ..errors import ImageError, SpecError
+from ..multiplatform import IndexResult, IndexSpec, index
+from ..spec import Archive, Output
 from .datastore import Datastore, Reader, file_name_of_tag, reference_of
-from .display import error_text, printable
-from .errors import ImageError, SpecError
-from .multiplatform import IndexResult, IndexSpec, index
-from .other_python import run_in_nativepython3
-from .outputs import wanted_archives
-from .spec import Archive, Output
+from .deploy import wanted_archives
+from .nativepython import run_in_nativepython3
 
 # Where the value of a field comes from, for messages.
 _VARIABLES: Mapping[str, str] = {
