@@ -120,11 +120,6 @@ impl Base {
         digest.into_iter().chain(name).collect()
     }
 
-    /// Its variant of the architecture, if it says one.
-    pub fn variant(&self) -> Option<String> {
-        self.document.get("variant").and_then(Value::as_str).filter(|variant| !variant.is_empty()).map(str::to_owned)
-    }
-
     /// Its history, with as many entries that made a layer as there are layers: it may tell none at all, and the whole
     /// has to be complete or left out.
     fn history(&self) -> Vec<Value> {

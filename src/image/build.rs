@@ -114,7 +114,7 @@ pub fn build(spec: &ImageSpec, progress: &Arc<Progress>) -> Result<BuildResult> 
     let layout = &outputs.layout;
     let config = layout.document("config", &documents::configuration(spec, base, &layers, created)?)?;
     let manifest = layout.document("manifest", &documents::manifest(spec, base, &config, &layers)?)?;
-    let index = documents::index(spec, base, &reference, &manifest)?;
+    let index = documents::top_index(manifest.descriptor(MEDIA_TYPE_MANIFEST), &reference, &spec.annotations)?;
     let docker_manifest = documents::docker_manifest(&reference, base, &config, &layers);
     if let Some(cache) = pool.cache() {
         cache.evict();

@@ -130,17 +130,9 @@ pub fn manifest(spec: &ImageSpec, base: Option<&Base>, config: &Blob, layers: &[
     Ok(manifest)
 }
 
-/// `index.json` with its one entry: with more, skopeo and podman ask which image is meant.
-/// Source: image-spec v1.1.1, image-index.md and image-layout.md.
-pub fn index(spec: &ImageSpec, base: Option<&Base>, reference: &Reference, manifest: &Blob) -> Result<ImageIndex> {
-    let mut entry = manifest.descriptor(MEDIA_TYPE_MANIFEST);
-    let mut platform = platform(&spec.platform)?;
-    platform.set_variant(spec.platform.variant.clone().or_else(|| base?.variant()));
-    entry.set_platform(Some(platform));
-    top_index(entry, reference, &spec.annotations)
-}
-
-/// `index.json` with this one entry.
+/// `index.json` with this one entry: with more, skopeo and podman ask which image is meant. It names no platform: the
+/// configuration of an image does, and meta-virtualization's importers take an `index.json` with a platform for an index
+/// of several. Source: image-spec v1.1.1, image-index.md and image-layout.md.
 pub fn top_index(
     mut entry: Descriptor,
     reference: &Reference,

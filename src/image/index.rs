@@ -98,7 +98,7 @@ pub fn index(spec: &IndexSpec, progress: &Progress) -> Result<IndexResult> {
         member.adopt(&outputs.layout, progress)?;
     }
     let manifests = members.iter().map(Member::descriptor).collect();
-    let blob = outputs.layout.document("index", &platform_index(manifests, &spec.annotations)?)?;
+    let blob = outputs.layout.index(&platform_index(manifests, &spec.annotations)?)?;
     let top = top_index(blob.descriptor(MEDIA_TYPE_INDEX), &reference, &spec.annotations)?;
     let complete = outputs.complete(&top, None, progress)?;
     progress.check()?;
@@ -126,13 +126,15 @@ fn read(path: &Path, notes: &mut Vec<String>, progress: &Progress) -> Result<Vec
     let mut members = Vec::new();
     for entry in layout.manifests_of_one_image()? {
         let manifest: ImageManifest = layout.read_document(&entry)?;
-        // What buildx says about an image stands beside it like one more image, of no platform.
-        if entry.platform().as_ref().is_some_and(|platform| platform.os().to_string() == "unknown") {
+        let platform = match entry.platform() {
+            Some(described) if is_unknown(described) => described.clone(),
+            described => platform(&layout.read_document(manifest.config())?, described.as_ref()),
+        };
+        // BuildKit lists what it says about an image, its attestations, like one more image of an unknown platform.
+        if is_unknown(&platform) {
             notes.push(format!("{}: {} is of no platform and was left out", path.display(), entry.digest()));
             continue;
         }
-        let configuration: ImageConfiguration = layout.read_document(manifest.config())?;
-        let platform = platform(&configuration, entry.platform().as_ref());
         members.push(Member { layout: layout.clone(), entry, manifest, platform });
     }
     Ok(members)
@@ -173,6 +175,10 @@ fn platform(configuration: &ImageConfiguration, described: Option<&Platform>) ->
     platform.set_os_version(configuration.os_version().clone());
     platform.set_os_features(configuration.os_features().clone());
     platform
+}
+
+fn is_unknown(platform: &Platform) -> bool {
+    platform.os().to_string() == "unknown"
 }
 
 /// Nobody could tell which one is meant.

@@ -9,7 +9,7 @@ use super::read::{LayoutReader, digest_of, location};
 use super::staging::StagedDirectory;
 use crate::digest::{Algorithm, Digest, DigestWriter};
 use crate::error::{Error, Result};
-use crate::spec::{self, Descriptor, ImageIndex, LAYOUT_VERSION, canonical_json};
+use crate::spec::{self, Descriptor, ImageIndex, LAYOUT_VERSION, canonical_json, indented_json};
 
 /// A blob that is in the layout: complete, synced, and under its own digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,9 +70,21 @@ impl LayoutWriter {
     /// # Errors
     /// [`Error::Io`].
     pub fn document<T: serde::Serialize>(&self, name: &str, document: &T) -> Result<Blob> {
+        self.bytes(name, &canonical_json(document)?)
+    }
+
+    /// Writes `index` as a blob in indented JSON.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn index(&self, index: &ImageIndex) -> Result<Blob> {
+        self.bytes("index", &indented_json(index)?)
+    }
+
+    fn bytes(&self, name: &str, bytes: &[u8]) -> Result<Blob> {
         let mut blob = self.blob(name)?;
         let path = blob.path().to_owned();
-        blob.write_all(&canonical_json(document)?).map_err(Error::io("write", &path))?;
+        blob.write_all(bytes).map_err(Error::io("write", &path))?;
         blob.finish()
     }
 
@@ -132,14 +144,14 @@ impl LayoutWriter {
     /// # Errors
     /// [`Error::Io`].
     pub fn complete(self, index: &ImageIndex, docker_manifest: Option<&serde_json::Value>) -> Result<StagedDirectory> {
-        self.write("oci-layout", &serde_json::json!({ "imageLayoutVersion": LAYOUT_VERSION }))?;
-        docker_manifest.map(|manifest| self.write("manifest.json", manifest)).transpose()?;
+        self.write("oci-layout", &indented_json(&serde_json::json!({ "imageLayoutVersion": LAYOUT_VERSION }))?)?;
+        docker_manifest.map(|manifest| self.write("manifest.json", &canonical_json(manifest)?)).transpose()?;
         let blobs = self.staged.path().join("blobs");
         for algorithm in fs::read_dir(&blobs).map_err(Error::io("list", &blobs))? {
             sync_directory(&algorithm.map_err(Error::io("list", &blobs))?.path())?;
         }
         sync_directory(&blobs)?;
-        self.write("index.json", index)?;
+        self.write("index.json", &indented_json(index)?)?;
         sync_directory(self.staged.path())?;
         Ok(self.staged)
     }
@@ -148,12 +160,10 @@ impl LayoutWriter {
         self.staged.path().join("blobs").join(Algorithm::Sha256.name())
     }
 
-    fn write<T: serde::Serialize>(&self, name: &str, document: &T) -> Result<()> {
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.staged.path().join(name);
         let mut file = BufWriter::new(File::create_new(&path).map_err(Error::io("create", &path))?);
-        file.write_all(&canonical_json(document)?)
-            .and_then(|()| file.into_inner()?.sync_all())
-            .map_err(Error::io("write", &path))
+        file.write_all(bytes).and_then(|()| file.into_inner()?.sync_all()).map_err(Error::io("write", &path))
     }
 }
 

@@ -1,5 +1,5 @@
-//! The image-spec's documents (types from the `oci-spec` crate), their media types and annotation keys, and the one
-//! way in which this crate writes JSON.
+//! The image-spec's documents (types from the `oci-spec` crate), their media types and annotation keys, and the only
+//! functions that write JSON for an image.
 //!
 //! Source: image-spec v1.1.1, media-types.md, annotations.md and "Canonical JSON" in considerations.md.
 
@@ -12,7 +12,9 @@ pub use oci_spec::image::{
 };
 pub use reference::Reference;
 
-use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::error::{Error, Result};
@@ -60,6 +62,43 @@ pub fn canonical_json<T: Serialize>(document: &T) -> Result<Vec<u8>> {
         .map_err(|error| Error::Internal(format!("a document can't be written as JSON: {error}")))
 }
 
+/// `document` as indented JSON, for indexes, which shell scripts read line by line: two spaces for each level, a line break
+/// at the end, keys sorted by bytes, except that `annotations` comes last in every object.
+///
+/// Such a reader takes the first digest in the text for the image's, and the `digest` before a `platform` for that
+/// platform's. An annotation may hold a digest too. Source: meta-virtualization, vcontainer-common.sh and vrunner.sh,
+/// `select_platform_manifest`.
+///
+/// # Errors
+/// Those of [`canonical_json`].
+pub fn indented_json<T: Serialize>(document: &T) -> Result<Vec<u8>> {
+    let mut bytes = serde_json::to_value(document)
+        .and_then(|value| serde_json::to_vec_pretty(&AnnotationsLast(&value)))
+        .map_err(|error| Error::Internal(format!("a document can't be written as JSON: {error}")))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// A value whose objects end with their annotations.
+struct AnnotationsLast<'a>(&'a Value);
+
+impl Serialize for AnnotationsLast<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Array(items) => serializer.collect_seq(items.iter().map(AnnotationsLast)),
+            Value::Object(object) => {
+                let (last, first): (Vec<_>, Vec<_>) = object.iter().partition(|(key, _)| *key == "annotations");
+                let mut map = serializer.serialize_map(Some(object.len()))?;
+                for (key, value) in first.into_iter().chain(last) {
+                    map.serialize_entry(key, &AnnotationsLast(value))?;
+                }
+                map.end()
+            }
+            other => other.serialize(serializer),
+        }
+    }
+}
+
 /// A descriptor of a blob with these properties.
 pub fn descriptor(media_type: &str, digest: &Digest, size: u64) -> Descriptor {
     Descriptor::new(MediaType::from(media_type), size, to_spec_digest(digest))
@@ -94,6 +133,30 @@ mod tests {
         let document = serde_json::json!({"b": [1, "ü/\""], "a": {"z": null, "y": true}});
         let json = canonical_json(&document).unwrap();
         assert_eq!(String::from_utf8(json).unwrap(), r#"{"a":{"y":true,"z":null},"b":[1,"ü/\""]}"#);
+    }
+
+    #[test]
+    fn indexes_are_indented_with_annotations_last() {
+        let document = serde_json::json!({
+            "annotations": {"b": "1", "a": "2"}, "list": [{"platform": {}, "annotations": {}, "digest": "d"}],
+        });
+        let lines = [
+            "{",
+            "  \"list\": [",
+            "    {",
+            "      \"digest\": \"d\",",
+            "      \"platform\": {},",
+            "      \"annotations\": {}",
+            "    }",
+            "  ],",
+            "  \"annotations\": {",
+            "    \"a\": \"2\",",
+            "    \"b\": \"1\"",
+            "  }",
+            "}",
+        ];
+        let json = String::from_utf8(indented_json(&document).unwrap()).unwrap();
+        assert_eq!(json, lines.join("\n") + "\n");
     }
 
     #[test]

@@ -86,7 +86,7 @@ def test_every_field_of_the_specification_reaches_the_image(make_spec: MakeSpec,
     assert entry["mediaType"] == "application/vnd.oci.image.manifest.v1+json"
     assert entry["digest"] == result.manifest.digest
     assert entry["size"] == result.manifest.size == len(blob(layout, entry["digest"]))
-    assert entry["platform"] == {"architecture": "arm", "os": "linux", "variant": "v7"}
+    assert "platform" not in entry
     assert entry["annotations"] == {
         "com.example.a": "ü",
         "io.containerd.image.name": "registry.example/team/app:1.0",

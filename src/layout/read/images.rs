@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::{Map, Value};
+
 use super::LayoutReader;
 use crate::error::{Error, Result};
 use crate::spec::{
-    ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor, ImageIndex, MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST, Platform,
+    ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor, ImageIndex, ImageManifest, MEDIA_TYPE_INDEX,
+    MEDIA_TYPE_MANIFEST, Platform,
 };
 
 /// The tag that is meant where none is said.
@@ -75,8 +78,22 @@ impl LayoutReader {
     }
 
     fn not_one(&self, all: &[Descriptor]) -> Error {
-        let there = all.iter().map(shown).collect::<Vec<_>>().join("; ");
+        let there = self.shown(all);
         Error::layout(self.path(), format!("it must have one image, and has {}: {there}", all.len()))
+    }
+
+    /// What the image of `entry` runs on: as the index says, or else its configuration. None if neither says anything.
+    ///
+    /// # Errors
+    /// Those of [`LayoutReader::read_document`].
+    pub fn platform(&self, entry: &Descriptor) -> Result<Option<Platform>> {
+        if entry.platform().is_some() {
+            return Ok(entry.platform().clone());
+        }
+        let manifest: ImageManifest = self.read_document(entry)?;
+        let config: Map<String, Value> = self.read_document(manifest.config())?;
+        // A platform has the fields of a configuration, and ignores the others. An artifact's configuration has neither.
+        Ok(serde_json::from_value(Value::Object(config)).ok())
     }
 
     /// The manifest with this tag or full name, if there are several for this platform. A single one needs no tag, and one
@@ -91,7 +108,7 @@ impl LayoutReader {
             possible.retain(|entry| is_called(entry, tag) || all.len() == 1 && names(entry).is_empty());
         }
         if !is_one(&possible) {
-            possible.retain(|entry| is_for(entry, platform));
+            possible = self.only_for(platform, possible)?;
         }
         if !is_one(&possible) && tag.is_none() {
             let usual: Vec<_> = possible.iter().filter(|entry| is_called(entry, USUAL_TAG)).cloned().collect();
@@ -104,7 +121,7 @@ impl LayoutReader {
             Some(tag) => format!("called {tag:?} for {}", shown_platform(platform)),
             None => format!("for {}", shown_platform(platform)),
         };
-        let there = all.iter().map(shown).collect::<Vec<_>>().join("; ");
+        let there = self.shown(&all);
         Err(Error::layout(
             self.path(),
             match (possible.len(), all.len()) {
@@ -113,6 +130,28 @@ impl LayoutReader {
                 (count, _) => format!("it has {count} images {wanted}: {there}"),
             },
         ))
+    }
+
+    fn only_for(&self, platform: &Platform, entries: Vec<Descriptor>) -> Result<Vec<Descriptor>> {
+        let mut found = Vec::new();
+        for entry in entries {
+            if is_for(self.platform(&entry)?.as_ref(), platform) {
+                found.push(entry);
+            }
+        }
+        Ok(found)
+    }
+
+    /// What there is, for messages: an image that can't be read is shown without its platform.
+    fn shown(&self, entries: &[Descriptor]) -> String {
+        let shown = |entry: &Descriptor| {
+            let name = names(entry).into_iter().next().unwrap_or_else(|| entry.digest().to_string());
+            match self.platform(entry) {
+                Ok(Some(platform)) => format!("{name} for {}", shown_platform(&platform)),
+                _ => name,
+            }
+        };
+        entries.iter().map(shown).collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -131,26 +170,18 @@ fn names(entry: &Descriptor) -> Vec<String> {
     [ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME].into_iter().filter_map(named).collect()
 }
 
-/// Whoever says nothing of a platform, or of its variant, does not mind which.
-fn is_for(entry: &Descriptor, platform: &Platform) -> bool {
-    entry.platform().as_ref().is_none_or(|own| {
+/// Whether an image of the platform `own` runs on `platform`: an unset platform or variant matches any.
+fn is_for(own: Option<&Platform>, platform: &Platform) -> bool {
+    own.is_none_or(|own| {
         let variants = [own.variant(), platform.variant()].map(|variant| variant.as_deref().unwrap_or_default());
         let variants_agree = variants.contains(&"") || variants[0] == variants[1];
         (own.os(), own.architecture()) == (platform.os(), platform.architecture()) && variants_agree
     })
 }
 
-fn shown(entry: &Descriptor) -> String {
-    let name = names(entry).into_iter().next().unwrap_or_else(|| entry.digest().to_string());
-    match entry.platform() {
-        Some(platform) => format!("{name} for {}", shown_platform(platform)),
-        None => name,
-    }
-}
-
 fn shown_platform(platform: &Platform) -> String {
     let (os, architecture) = (platform.os(), platform.architecture());
-    match platform.variant() {
+    match platform.variant().as_deref().filter(|variant| !variant.is_empty()) {
         Some(variant) => format!("{os}/{architecture}/{variant}"),
         None => format!("{os}/{architecture}"),
     }
@@ -158,36 +189,63 @@ fn shown_platform(platform: &Platform) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
 
     use super::super::sample::{Sample, bytes, descriptor};
     use super::*;
     use crate::digest::Digest;
     use crate::progress::Progress;
+    use crate::spec::MEDIA_TYPE_CONFIG;
 
-    /// An index entry of words: letters for the content, `=tag`, `@name`, `os/architecture/variant`.
+    fn platform(word: &str) -> Value {
+        let parts: Vec<_> = word.split('/').collect();
+        let mut platform = json!({"os": parts[0], "architecture": parts[1]});
+        if let Some(variant) = parts.get(2) {
+            platform["variant"] = json!(variant);
+        }
+        platform
+    }
+
+    /// Configuration and manifest of the image of words: the first one is its author, `(os/architecture/variant)` what its
+    /// configuration says.
+    fn documents(words: &str) -> [Vec<u8>; 2] {
+        let own = words.split(' ').find_map(|word| word.strip_prefix('(')?.strip_suffix(')'));
+        let mut config = own.map_or(json!({}), platform);
+        config["author"] = json!(words.split(' ').next());
+        let config = bytes(&config);
+        let manifest = json!({
+            "schemaVersion": 2, "config": descriptor(MEDIA_TYPE_CONFIG, &config), "layers": [],
+        });
+        [config, bytes(&manifest)]
+    }
+
+    /// An index entry of words: those of its image, `=tag`, `@name`, `os/architecture/variant`.
     fn entry(words: &str) -> Value {
-        let mut words = words.split(' ');
-        let mut entry = descriptor(MEDIA_TYPE_MANIFEST, words.next().unwrap().as_bytes());
-        for word in words {
+        let mut entry = descriptor(MEDIA_TYPE_MANIFEST, &documents(words)[1]);
+        for word in words.split(' ').skip(1).filter(|word| !word.starts_with('(')) {
             if let Some(tag) = word.strip_prefix('=') {
                 entry["annotations"]["org.opencontainers.image.ref.name"] = json!(tag);
             } else if let Some(name) = word.strip_prefix('@') {
                 entry["annotations"]["io.containerd.image.name"] = json!(name);
             } else {
-                let parts: Vec<_> = word.split('/').collect();
-                entry["platform"] = json!({"os": parts[0], "architecture": parts[1]});
-                if let Some(variant) = parts.get(2) {
-                    entry["platform"]["variant"] = json!(variant);
-                }
+                entry["platform"] = platform(word);
             }
         }
         entry
     }
 
     /// What is chosen from these entries; those in braces stand in an index of their own, which is called `=nested`.
-    fn chosen(entries: &[&str], tag: &str, platform: &str) -> Result<String> {
+    fn chosen(entries: &[&str], tag: &str, wanted: &str) -> Result<String> {
         let mut sample = Sample::new();
+        let mut authors = BTreeMap::new();
+        for words in entries {
+            let words = words.trim_start_matches('{').trim_end_matches('}');
+            let [config, manifest] = documents(words);
+            sample = sample.blob(&config).blob(&manifest);
+            authors.insert(Digest::of(&manifest).to_string(), words.split(' ').next().unwrap());
+        }
         let (mut top, mut nested) = (Vec::new(), Vec::new());
         for words in entries {
             match words.strip_prefix('{') {
@@ -205,10 +263,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         sample.index(|index| index["manifests"] = json!(top)).write(directory.path());
         let layout = LayoutReader::open(directory.path(), &Progress::default())?;
-        let platform = serde_json::from_value(entry(&format!("x {platform}"))["platform"].clone()).unwrap();
-        let found = layout.choose(Some(tag).filter(|tag| !tag.is_empty()), &platform)?.digest().to_string();
-        let letter = ["a", "b", "c"].into_iter().find(|letter| Digest::of(letter.as_bytes()).to_string() == found);
-        Ok(letter.unwrap().to_owned())
+        let wanted = serde_json::from_value(platform(wanted)).unwrap();
+        let found = layout.choose(Some(tag).filter(|tag| !tag.is_empty()), &wanted)?.digest().to_string();
+        Ok(authors[&found].to_owned())
     }
 
     #[test]
@@ -225,6 +282,11 @@ mod tests {
             (&["a linux/arm/v6", "b linux/arm/v7"], "", "linux/arm/v7", "b"),
             (&["a windows/amd64", "b linux/amd64"], "", "linux/amd64", "b"),
             (&["a linux/amd64", "b unknown/unknown"], "", "linux/amd64", "a"),
+            (&["a (linux/amd64)", "b (linux/arm64)"], "", "linux/arm64", "b"),
+            (&["a =1 (linux/arm/v6)", "b =1 (linux/arm/v7)"], "1", "linux/arm/v7", "b"),
+            (&["a (linux/arm/v6)", "b linux/arm/v7"], "", "linux/arm/v6", "a"),
+            (&["a linux/amd64 (linux/arm64)", "b linux/arm64 (linux/amd64)"], "", "linux/amd64", "a"),
+            (&["{a (linux/amd64)}", "{b (linux/arm64)}"], "nested", "linux/arm64", "b"),
             (&["c =1.0 linux/amd64", "{a linux/amd64}", "{b linux/arm64}"], "nested", "linux/arm64", "b"),
             (&["c =1.0 linux/amd64", "{a linux/amd64}", "{b =own linux/arm64}"], "own", "linux/arm64", "b"),
         ] {
@@ -245,6 +307,12 @@ mod tests {
             ),
             (&["a =1.0", "b =2.0"], "", "linux/amd64", "it has 2 images for linux/amd64: 1.0; 2.0"),
             (&["a linux/arm64", "b linux/s390x"], "", "linux/amd64", "it has no image for linux/amd64"),
+            (
+                &["a =1 (linux/arm64)", "b =2 (linux/s390x)"],
+                "",
+                "linux/amd64",
+                "it has no image for linux/amd64; it has 1 for linux/arm64; 2 for linux/s390x",
+            ),
         ] {
             let error = chosen(entries, tag, platform).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");
