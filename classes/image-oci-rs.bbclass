@@ -50,6 +50,8 @@ OCI_IMAGE_NAME ??= "${IMAGE_BASENAME}"
 OCI_IMAGE_NAME[doc] = "Name under which docker, podman and containerd list the image after loading, without the tag."
 OCI_IMAGE_TAG ?= "latest"
 OCI_IMAGE_TAG[doc] = "Tag of the image; name:tag also sets the name."
+OCI_IMAGE_EXTRA_TAGS ?= ""
+OCI_IMAGE_EXTRA_TAGS[doc] = "List: further tags, or names with a tag, under which docker load lists the image; podman load and containerd take its first name only."
 OCI_IMAGE_ARCH ?= "${TARGET_ARCH}"
 OCI_IMAGE_ARCH[doc] = "Architecture under any name that Yocto, uname or Go has for it; the image carries Go's."
 OCI_IMAGE_SUBARCH ?= "${@oci_rs_subarch(d)}"
@@ -268,6 +270,7 @@ oci_rs_library[vardeps] = " \
     OCI_IMAGE_TAR_OUTPUT OCI_IMAGE_VOLUMES OCI_IMAGE_WORKINGDIR OCI_IMAGE_YOCTO_LABELS OCI_LAYERS \
     OCI_LAYER_COMPRESSION OCI_LAYER_COMPRESSION_LEVEL OCI_LAYER_MAX OCI_LAYER_MODE OCI_LAYER_PACKAGES \
     OCI_RESERVED_VARFLAGS OCI_UPDATE_BUDGET \
+    OCI_IMAGE_EXTRA_TAGS \
     ${@oci_rs_entry_varflags(d)} \
 "
 # Read too, but no byte of the image follows from their text; or from where layers lie and what the distribution calls its

@@ -101,4 +101,4 @@ oci_rs_library[vardeps] = " \
     OCI_RESERVED_VARFLAGS PN ${@oci_index_rs_varflags(d)} \
 "
 # Read too, but no byte of the image follows from their text.
-oci_rs_library[vardepsexclude] = "BB_CURRENT_MC DEPLOYDIR DEPLOY_DIR_IMAGE PATH TOPDIR"
+oci_rs_library[vardepsexclude] = "BB_CURRENT_MC DEPLOYDIR DEPLOY_DIR_IMAGE OCI_IMAGE_EXTRA_TAGS PATH TOPDIR"

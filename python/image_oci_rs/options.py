@@ -216,6 +216,13 @@ class BuildOptions(CommandOptions):
             help="name under which runtimes list the image (default: NAME without directory)",
         )
         add(
+            "extra_tags",
+            "--extra-tag",
+            action="append",
+            metavar="[NAME:]TAG",
+            help="further name under which docker load lists the image; containerd and podman load take the first only",
+        )
+        add(
             "exclude_xattrs",
             "--exclude-xattr",
             action="append",
@@ -371,6 +378,7 @@ def _spec(options: argparse.Namespace) -> ImageSpec:
         sources=(Source(options.rootfs),),
         name=os.path.basename(path) if options.name is None else options.name,
         tag=tag,
+        extra_tags=tuple(options.extra_tag or ()),
         platform=platform,
         config=config,
         author=options.author or None,

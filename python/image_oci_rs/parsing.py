@@ -265,6 +265,32 @@ def check_tag(tag: str) -> str:
     return tag
 
 
+def check_extra_tag(text: str) -> str:
+    """Another name for an image: `TAG`, of the same repository, or `NAME:TAG`.
+
+    Raises:
+        SpecError: A part of it breaks the grammar.
+    """
+    name, tag = split_tag(check_text(text, "extra_tags"))
+    try:
+        if tag is not None:
+            check_name(name)
+        check_tag(text if tag is None else tag)
+    except SpecError as error:
+        raise SpecError(f"must be TAG or NAME:TAG, but the {error.field} {error.reason}", "extra_tags", text) from None
+    return text
+
+
+def complete_reference(name: str, tag: str) -> str:
+    """A name with registry, namespace and tag, as docker completes it: `app` is `docker.io/library/app`."""
+    first, slash, path = name.partition("/")
+    if not (slash and (first == "localhost" or "." in first or ":" in first)):
+        first, path = "docker.io", name
+    if first in ("docker.io", "index.docker.io"):
+        first, path = "docker.io", path if "/" in path else f"library/{path}"
+    return f"{first}/{path}:{tag}"
+
+
 def check_user(user: str) -> str:
     """Who runs in the container: `uid`, `uid:gid`, `name`, `name:group` or a mixture.
 

@@ -20,11 +20,13 @@ from .layers import LayerRule, Layers, parse_layer_rules
 from .parsing import (
     check_absolute,
     check_created,
+    check_extra_tag,
     check_integer,
     check_name,
     check_tag,
     check_text,
     check_user,
+    complete_reference,
     expand_label_key,
     parse_created,
     parse_key_value,
@@ -325,6 +327,8 @@ class ImageSpec(Record):
         platform: What the programs in the image run on.
         output: What to write.
         tag: The tag.
+        extra_tags: Further names under which `docker load` lists the image, `TAG` or `NAME:TAG` each. They are in
+            `manifest.json` only: containerd and `podman load` take one name, that of `index.json`.
         config: What a container of the image starts with.
         author: Who made the image.
         created: Whole seconds since 1970; newer modification times are set back to it. None: the
@@ -361,6 +365,7 @@ class ImageSpec(Record):
     platform: Platform
     output: Output
     tag: str = "latest"
+    extra_tags: tuple[str, ...] = ()
     config: Config = field(default_factory=Config)
     author: str | None = None
     created: int | None = None
@@ -377,6 +382,7 @@ class ImageSpec(Record):
         set_fields(
             self,
             sources=records(self.sources, Source),
+            extra_tags=texts(self.extra_tags, "extra_tags"),
             annotations=text_map(self.annotations, "annotations"),
             exclude_xattrs=texts(self.exclude_xattrs, "exclude_xattrs"),
         )
@@ -389,6 +395,7 @@ class ImageSpec(Record):
                 raise SpecError(f"must be of the class {kind.__name__}", name, value)
         check_name(self.name)
         check_tag(self.tag)
+        self._check_extra_tags()
         if self.author is not None:
             check_text(self.author, "author")
         if self.created is not None:
@@ -400,6 +407,15 @@ class ImageSpec(Record):
             if _XATTR_PATTERN.fullmatch(pattern) is None:
                 raise SpecError("must be a name, with '*' at its end or nowhere", "exclude_xattrs", pattern)
         self._check_paths_are_apart()
+
+    def _check_extra_tags(self) -> None:
+        known = [complete_reference(self.name, self.tag)]
+        for text in self.extra_tags:
+            name, tag = split_tag(check_extra_tag(text))
+            reference = complete_reference(self.name, text) if tag is None else complete_reference(name, tag)
+            if reference in known:
+                raise SpecError(f"must not repeat {reference}, a name that the image has already", "extra_tags", text)
+            known.append(reference)
 
     def _check_paths_are_apart(self) -> None:
         """What is written into the root filesystem would be packed, what lies in the cache removed one day."""
@@ -436,4 +452,5 @@ def check_annotations(annotations: Mapping[str, str]) -> None:
     """
     for key in _OWN_ANNOTATIONS:
         if key in annotations:
-            raise SpecError(f"must not hold {key}, which name and tag decide", "annotations", annotations[key])
+            reason = f"must not hold the key {key!r}, which name and tag decide"
+            raise SpecError(reason, "annotations", f"{key}={annotations[key]}")

@@ -93,7 +93,8 @@ pub fn build(spec: &ImageSpec, progress: &Arc<Progress>) -> Result<BuildResult> 
     let started = Instant::now();
     // When the first statx of a process fails, std tries one without a path, of which pseudo complains in the task's log.
     let _ = std::fs::symlink_metadata("/");
-    let reference = Reference::new(&spec.name, &spec.tag)?;
+    let names = spec.references()?;
+    let reference = &names[0];
     let mut epoch = Epoch::new(spec.created)?;
     let outputs = Outputs::claim(&spec.output)?;
     let lock_output = LockOutput::claim(&spec.layers)?;
@@ -110,12 +111,13 @@ pub fn build(spec: &ImageSpec, progress: &Arc<Progress>) -> Result<BuildResult> 
     if count > MOST_LAYERS {
         notes.push(format!("{count} layers: docker loads no image of more than {MOST_LAYERS}"));
     }
+    notes.extend(note_on_names(&names));
     let created = epoch.created();
     let layout = &outputs.layout;
     let config = layout.document("config", &documents::configuration(spec, base, &layers, created)?)?;
     let manifest = layout.document("manifest", &documents::manifest(spec, base, &config, &layers)?)?;
-    let index = documents::top_index(manifest.descriptor(MEDIA_TYPE_MANIFEST), &reference, &spec.annotations)?;
-    let docker_manifest = documents::docker_manifest(&reference, base, &config, &layers);
+    let index = documents::top_index(manifest.descriptor(MEDIA_TYPE_MANIFEST), reference, &spec.annotations)?;
+    let docker_manifest = documents::docker_manifest(&names, base, &config, &layers);
     if let Some(cache) = pool.cache() {
         cache.evict();
     }
@@ -140,6 +142,16 @@ pub fn build(spec: &ImageSpec, progress: &Arc<Progress>) -> Result<BuildResult> 
         cache: pool.cache().map(Cache::counts),
         seconds: started.elapsed().as_secs_f64(),
     })
+}
+
+/// Which programs show the names beside the first one.
+fn note_on_names(names: &[Reference]) -> Option<String> {
+    let (first, others) = names.split_first().filter(|(_, others)| !others.is_empty())?;
+    let others = others.iter().map(Reference::to_string).collect::<Vec<_>>().join(", ");
+    Some(format!(
+        "further names, for docker load without containerd's image store and for podman pull docker-archive:FILE: {others}; \
+         podman load and containerd take {first} alone"
+    ))
 }
 
 /// The lock file, claimed like every output before the work begins, and what it says until then.

@@ -173,14 +173,15 @@ pub fn platform(request: &PlatformRequest) -> Result<Platform> {
     Ok(platform)
 }
 
-/// What `docker load` looks for in an archive. Source: docker's image specification v1.2, "Combined Image JSON + Filesystem
+/// What `docker load` looks for in an archive. The first name is that of `index.json`, which some readers of this file take
+/// alone. Source: docker's image specification v1.2, "Combined Image JSON + Filesystem
 /// Changeset Format".
-pub fn docker_manifest(reference: &Reference, base: Option<&Base>, config: &Blob, layers: &[NewLayer]) -> Value {
+pub fn docker_manifest(names: &[Reference], base: Option<&Base>, config: &Blob, layers: &[NewLayer]) -> Value {
     let below = base.map(Base::layers).unwrap_or_default().into_iter();
     let below = below.filter_map(|layer| digest_of(&layer).ok()).map(|digest| location(&digest));
     json!([{
         "Config": config.location(),
-        "RepoTags": [reference.to_string()],
+        "RepoTags": names.iter().map(Reference::to_string).collect::<Vec<_>>(),
         "Layers": below.chain(layers.iter().map(|new| new.layer.blob.location())).collect::<Vec<_>>(),
     }])
 }

@@ -13,6 +13,7 @@ use crate::compress::{Cache, Compression};
 use crate::error::{Error, Result};
 use crate::package;
 use crate::rootfs::Source;
+use crate::spec::Reference;
 
 /// Everything that a build depends on, besides the root filesystem and SOURCE_DATE_EPOCH.
 #[derive(Clone, Debug, Deserialize)]
@@ -25,6 +26,9 @@ pub struct ImageSpec {
     /// The tag.
     #[serde(default = "latest")]
     pub tag: String,
+    /// Further names for `manifest.json`: `TAG` or `NAME:TAG` each.
+    #[serde(default)]
+    pub extra_tags: Vec<String>,
     /// What the image runs on.
     pub platform: PlatformRequest,
     /// How a container of it is run.
@@ -285,6 +289,22 @@ impl ImageSpec {
         self.sources.iter().map(|source| Ok(Source { path: source.path.clone(), target: source.target()? })).collect()
     }
 
+    /// All names of the image; the first one is that of `index.json`.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] for one that breaks the grammar, or that is there twice.
+    pub fn references(&self) -> Result<Vec<Reference>> {
+        let mut references = vec![Reference::new(&self.name, &self.tag)?];
+        for text in &self.extra_tags {
+            let sibling = references[0].sibling(text)?;
+            if references.contains(&sibling) {
+                return Err(Error::spec("extra_tags", text, format!("the image is called {sibling} already")));
+            }
+            references.push(sibling);
+        }
+        Ok(references)
+    }
+
     /// The compression as the engine takes it.
     ///
     /// # Errors
@@ -418,6 +438,16 @@ mod tests {
         assert_eq!(spec.compression().unwrap(), Compression::new("gzip", None).unwrap());
         assert_eq!(spec.exclude_xattrs, ["security.selinux", "trusted.*", "system.nfs4_acl"]);
         assert_eq!(spec.sources().unwrap()[0].target, b"");
+    }
+
+    #[test]
+    fn a_name_that_is_there_twice_is_refused() {
+        for twice in ["latest", "docker.io/app:latest", "x\", \"app:x"] {
+            let tags = format!("\"extra_tags\": [\"{twice}\"], \"name\"");
+            let spec = ImageSpec::from_json(&LEAST.replace("\"name\"", &tags)).unwrap();
+            let error = spec.references().unwrap_err().to_string();
+            assert!(error.starts_with("extra_tags: ") && error.contains("the image is called"), "{error}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::fmt;
 use crate::error::{Error, Result};
 
 const DEFAULT_DOMAIN: &str = "docker.io";
+const LEGACY_DEFAULT_DOMAIN: &str = "index.docker.io";
 const OFFICIAL_NAMESPACE: &str = "library";
 
 /// `domain/path:tag`, all of it written out.
@@ -19,15 +20,20 @@ pub struct Reference {
 
 impl Reference {
     /// Completes `name` the way docker does: `app` is `docker.io/library/app`, `team/app` is `docker.io/team/app`,
-    /// and a first component with a dot, a colon, or `localhost` is the registry.
+    /// and a first component with a dot, a colon, or `localhost` is the registry. Names are completed below docker.io too:
+    /// `docker.io/app` is `docker.io/library/app`.
     ///
     /// # Errors
     /// [`Error::Spec`] naming `name` or `tag` when one breaks the grammar.
     pub fn new(name: &str, tag: &str) -> Result<Self> {
         let (domain, path) = match name.split_once('/') {
-            Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (first, rest.to_owned()),
-            Some(_) => (DEFAULT_DOMAIN, name.to_owned()),
-            None => (DEFAULT_DOMAIN, format!("{OFFICIAL_NAMESPACE}/{name}")),
+            Some((LEGACY_DEFAULT_DOMAIN, path)) => (DEFAULT_DOMAIN, path),
+            Some((first, path)) if first.contains(['.', ':']) || first == "localhost" => (first, path),
+            _ => (DEFAULT_DOMAIN, name),
+        };
+        let path = match domain == DEFAULT_DOMAIN && !path.contains('/') {
+            true => format!("{OFFICIAL_NAMESPACE}/{path}"),
+            false => path.to_owned(),
         };
         if name.is_empty() || !is_domain(domain) || !path.split('/').all(is_path_component) {
             return Err(Error::spec(
@@ -45,6 +51,21 @@ impl Reference {
             ));
         }
         Ok(Self { domain: domain.to_owned(), path, tag: tag.to_owned() })
+    }
+
+    /// Another name for the same image: `TAG` in the same repository, or `NAME:TAG`.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] naming `text` when a part of it breaks the grammar.
+    pub fn sibling(&self, text: &str) -> Result<Self> {
+        let sibling = match text.rsplit_once(':') {
+            Some((name, tag)) => Self::new(name, tag),
+            None => Self::new(&format!("{}/{}", self.domain, self.path), text),
+        };
+        sibling.map_err(|error| match error {
+            Error::Spec { reason, .. } => Error::spec("extra_tags", text, format!("it is TAG or NAME:TAG; {reason}")),
+            other => other,
+        })
     }
 
     /// The tag alone.
@@ -97,10 +118,30 @@ mod tests {
         for (name, full) in [
             ("app", "docker.io/library/app:1.0"),
             ("team/app", "docker.io/team/app:1.0"),
+            ("docker.io/app", "docker.io/library/app:1.0"),
+            ("docker.io/library/app", "docker.io/library/app:1.0"),
+            ("index.docker.io/team/app", "docker.io/team/app:1.0"),
             ("localhost/app", "localhost/app:1.0"),
             ("registry.example:5000/a/b__c/d--e", "registry.example:5000/a/b__c/d--e:1.0"),
         ] {
             assert_eq!(Reference::new(name, "1.0").unwrap().to_string(), full);
+        }
+    }
+
+    #[test]
+    fn a_sibling_has_another_tag_or_name() {
+        let main = Reference::new("r.example:5000/team/app", "1.0").unwrap();
+        for (text, full) in [
+            ("latest", "r.example:5000/team/app:latest"),
+            ("other:2", "docker.io/library/other:2"),
+            ("localhost/11.2:latest", "localhost/11.2:latest"),
+            ("r.example:5000/b:2", "r.example:5000/b:2"),
+        ] {
+            assert_eq!(main.sibling(text).unwrap().to_string(), full);
+        }
+        for text in ["", "-a", "team/app", "r.example:5000/app", "App:1", "app:", "a@sha256:00"] {
+            let error = main.sibling(text).unwrap_err().to_string();
+            assert!(error.starts_with("extra_tags: ") && error.contains(&format!("{text:?}")), "{error}");
         }
     }
 

@@ -230,6 +230,14 @@ def test_layers_of_packages(kit: Kit) -> None:
     assert (config["config"]["Entrypoint"], config["config"]["Cmd"]) == (["curl"], ["--help"])
 
 
-def test_a_name_in_an_annotation_is_told(kit: Kit) -> None:
-    d = migrated(kit, 'OCI_IMAGE_ANNOTATIONS = "io.containerd.image.name=docker.io/library/x:local"').parse()
-    assert d.getVar("__SKIPPED").startswith("OCI_IMAGE_ANNOTATIONS: must not hold io.containerd.image.name")
+def test_a_name_in_an_annotation_names_the_image(kit: Kit) -> None:
+    annotation = 'OCI_IMAGE_ANNOTATIONS = "io.containerd.image.name=docker.io/library/goldvip-ota-client:local"'
+    build = migrated(kit, f'{annotation}\nOCI_IMAGE_TAG = "local"')
+    outcome = built(build)
+    index, manifest, _ = layout_json(outcome.deployed / "app-local-oci")
+    assert index["manifests"][0]["annotations"] == {
+        "io.containerd.image.name": "docker.io/library/goldvip-ota-client:local",
+        "org.opencontainers.image.ref.name": "local",
+    }
+    assert "annotations" not in manifest
+    assert "the image is named docker.io/library/goldvip-ota-client:local" in outcome.log("do_image_oci")

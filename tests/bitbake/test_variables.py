@@ -19,6 +19,10 @@ from image_oci_rs.bitbake.image import build_image
 SmallImage = Callable[..., BuildDirectory]
 
 
+# The annotation that holds the image's name.
+IMAGE_NAME = "io.containerd.image.name"
+
+
 def spec_of(build: BuildDirectory) -> dict[str, Any]:
     d = build.parse()
     return image_spec(d, Outputs.of(d)).to_json()
@@ -138,6 +142,24 @@ MEANINGS: list[tuple[str, dict[str, Any]]] = [
         {"name": "r.example:5000/team/app", "tag": "latest"},
     ),
     ('OCI_IMAGE_TAG = "seat-service:1.0"', {"name": "seat-service", "tag": "1.0"}),
+    ("", {"extra_tags": []}),
+    ('OCI_IMAGE_EXTRA_TAGS = "1 1.2 localhost/11.2:latest"', {"extra_tags": ["1", "1.2", "localhost/11.2:latest"]}),
+    # A name among the annotations, if no variable has one.
+    (
+        f'OCI_IMAGE_ANNOTATIONS = "a=1 {IMAGE_NAME}=team/b"',
+        {"name": "team/b", "tag": "latest", "annotations": {"a": "1"}},
+    ),
+    (f'OCI_IMAGE_ANNOTATIONS[{IMAGE_NAME}] = "docker.io/library/b:1"', {"name": "docker.io/library/b", "tag": "1"}),
+    (
+        f'IMAGE_BASENAME = "App"\nOCI_IMAGE_ANNOTATIONS[{IMAGE_NAME}] = "r.example:5000/b"\nOCI_IMAGE_TAG = "2"',
+        {"name": "r.example:5000/b", "tag": "2"},
+    ),
+    (f'OCI_IMAGE_ANNOTATIONS[{IMAGE_NAME}] = "b:1"\nOCI_IMAGE_TAG = "2"', {"name": "b", "tag": "2"}),
+    (
+        f'OCI_IMAGE_ANNOTATIONS[{IMAGE_NAME}] = "b:1"\nOCI_IMAGE_NAME = "c"',
+        {"name": "c", "tag": "latest", "annotations": {}},
+    ),
+    (f'OCI_IMAGE_ANNOTATIONS[{IMAGE_NAME}] = "b:1"\nOCI_IMAGE_TAG = "c:2"', {"name": "c", "tag": "2"}),
     ('OCI_IMAGE_TAG = "r.example:5000/seat:1.0"', {"name": "r.example:5000/seat", "tag": "1.0"}),
     # Platform.
     ("", {"platform": {"architecture": "amd64", "os": "linux", "variant": None}}),
@@ -267,6 +289,13 @@ def test_awkward_values_arrive_in_the_image(small_image: SmallImage) -> None:
     )
 
 
+def test_an_annotated_name_that_does_not_count_is_noted(small_image: SmallImage) -> None:
+    outcome = small_image(f'OCI_IMAGE_ANNOTATIONS[{IMAGE_NAME}] = "b:1"', 'OCI_IMAGE_NAME = "c"').run()
+    assert outcome.succeeded, outcome.output
+    says = f"{IMAGE_NAME} in OCI_IMAGE_ANNOTATIONS says docker.io/library/b:1, but the image is named"
+    assert f"{says} docker.io/library/c:latest: OCI_IMAGE_NAME and OCI_IMAGE_TAG" in outcome.log("do_image_oci")
+
+
 # A line of a recipe; then what the message says: the variable, the wrong word, what would be right.
 MISTAKES = [
     ('OCI_IMAGE_PORTS = "80 0"', "OCI_IMAGE_PORTS", "'0'", "1 to 65535"),
@@ -294,6 +323,9 @@ MISTAKES = [
     ('OCI_IMAGE_TAG = ""', "OCI_IMAGE_TAG", "''", "1 to 128"),
     ('OCI_IMAGE_TAG = "App:1"', "OCI_IMAGE_TAG", "'App'", "lower-case"),
     ('OCI_IMAGE_NAME = "App"', "OCI_IMAGE_NAME", "'App'", "lower-case"),
+    ('OCI_IMAGE_EXTRA_TAGS = "1 latest"', "OCI_IMAGE_EXTRA_TAGS", "'latest'", "must not repeat"),
+    ('OCI_IMAGE_EXTRA_TAGS = "team/app"', "OCI_IMAGE_EXTRA_TAGS", "'team/app'", "TAG or NAME:TAG"),
+    (f'OCI_IMAGE_ANNOTATIONS = "{IMAGE_NAME}=B:1"', "OCI_IMAGE_ANNOTATIONS", f"'{IMAGE_NAME}=B:1'", "lower-case"),
     ('OCI_IMAGE_ARCH = "x87"', "OCI_IMAGE_ARCH", "'x87'", "amd64"),
     ('OCI_IMAGE_OS = "linus"', "OCI_IMAGE_OS", "'linus'", "linux"),
     ('OCI_IMAGE_SUBARCH = "v7"', "OCI_IMAGE_SUBARCH", "'v7'", "amd64"),

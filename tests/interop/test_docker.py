@@ -81,7 +81,7 @@ def test_the_most_layers_that_docker_loads(tmp_path: Path, docker: Docker) -> No
         (rootfs / name).write_text(name)
     rules = tuple(LayerRule(name, "files", (f"/{name}",)) for name in names)
 
-    # One more layer is that of the rest, here of the root directory.
+    # One more layer is that of the rest.
     most = image_spec(rootfs, tmp_path / "most", layers=Layers("multi", rules[:124]))
     assert [note for note in build(most).notes if "docker" in note] == []
     docker.docker("load", "--input", tmp_path / "most.tar")
@@ -91,3 +91,19 @@ def test_the_most_layers_that_docker_loads(tmp_path: Path, docker: Docker) -> No
     assert "126 layers: docker loads no image of more than 125" in build(too_many).notes
     with pytest.raises(CommandError, match="max depth exceeded"):
         docker.docker("load", "--input", tmp_path / "many.tar")
+
+
+def test_load_lists_further_tags(tmp_path: Path, docker: Docker) -> None:
+    (tmp_path / "rootfs").mkdir()
+    (tmp_path / "rootfs/file").write_text("content")
+    spec = image_spec(tmp_path / "rootfs", tmp_path / "tagged", extra_tags=("further", "r.example/other:2"))
+    build(spec)
+    names = [REFERENCE, f"{REFERENCE.rpartition(':')[0]}:further", "r.example/other:2"]
+    loaded = docker.docker("load", "--input", tmp_path / "tagged.tar").splitlines()
+    try:
+        assert loaded == [f"Loaded image: {name}" for name in names]
+        listed = docker.docker("images", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}").splitlines()
+        assert {line.split()[0] for line in listed} == set(names)
+        assert len({line.split()[1] for line in listed}) == 1
+    finally:
+        docker.docker("image", "rm", "--force", *names)

@@ -18,7 +18,9 @@ from losses import (
     time_before_1970,
     time_of_root,
 )
-from nasty_image import PRINTED, REFERENCE, SCRIPT
+from nasty_image import PRINTED, REFERENCE, SCRIPT, image_spec
+
+from image_oci_rs import build
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs("setpriv", "pseudo", "busybox", "zstd", "podman")]
 with_zstd = pytest.mark.parametrize("image", WITH_ZSTD, indirect=True)
@@ -83,3 +85,16 @@ def test_buildah_builds_on_it(image: Image, storage: list[str]) -> None:
     printed = Path(run("buildah", *storage, "mount", container), "tmp/printed").read_text()
     assert printed.splitlines() == PRINTED
     run("buildah", *storage, "rm", container)
+
+
+def test_further_tags_are_those_of_the_docker_archive(tmp_path: Path, podman: Command) -> None:
+    (tmp_path / "rootfs").mkdir()
+    (tmp_path / "rootfs/file").write_text("content")
+    build(image_spec(tmp_path / "rootfs", tmp_path / "tagged", extra_tags=("further", "r.example/other:2")))
+    archive = tmp_path / "tagged.tar"
+    # It takes the archive for an OCI archive, whose index.json has one name.
+    podman("load", "--input", archive)
+    assert podman("images", "--format", "{{.Repository}}:{{.Tag}}") == REFERENCE
+    podman("pull", f"docker-archive:{archive}")
+    listed = podman("images", "--format", "{{.Repository}}:{{.Tag}}").splitlines()
+    assert set(listed) == {REFERENCE, f"{REFERENCE.rpartition(':')[0]}:further", "r.example/other:2"}

@@ -124,6 +124,26 @@ def test_every_field_of_the_specification_reaches_the_image(make_spec: MakeSpec,
     assert docker[0]["RepoTags"] == ["registry.example/team/app:1.0"]
 
 
+def test_further_tags_are_in_manifest_json_only(make_spec: Callable[..., ImageSpec], tmp_path: Path) -> None:
+    tags = ("1", "localhost/app:2", "docker.io/other:latest")
+    result = build(make_spec(name="r.example/app", tag="1.0", extra_tags=tags))
+    names = [
+        "r.example/app:1.0",
+        "r.example/app:1",
+        "localhost/app:2",
+        "docker.io/library/other:latest",
+    ]
+    (docker,) = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert docker["RepoTags"] == names
+    (entry,) = json.loads((tmp_path / "out/index.json").read_text())["manifests"]
+    assert entry["annotations"] == {
+        "io.containerd.image.name": "r.example/app:1.0",
+        "org.opencontainers.image.ref.name": "1.0",
+    }
+    (note,) = result.notes
+    assert f"{', '.join(names[1:])}; podman load and containerd take {names[0]} alone" in note
+
+
 def test_the_least_image_has_no_empty_fields(make_spec: MakeSpec, tmp_path: Path) -> None:
     result = build(make_spec())
     config = document(tmp_path / "out", result.config.digest)

@@ -148,7 +148,10 @@ def test_what_is_wrong_with_a_description_is_named(tmp_path: Path) -> None:
         ({"images": "app"}, "images: "),
         ({"name": "App"}, "name: "),
         ({"tag": "-"}, "tag: "),
-        ({"annotations": {"io.containerd.image.name": "x"}}, "annotations: must not hold io.containerd.image.name"),
+        (
+            {"annotations": {"io.containerd.image.name": "x"}},
+            "annotations: must not hold the key 'io.containerd.",
+        ),
         ({"output": None}, "output: must be of the class Output"),
         ({"output": Output("./a")}, "output: must not be one of the images"),
         ({"output": Output("./a/b")}, "output: must not lie inside the image "),

@@ -29,6 +29,7 @@ def test_the_least(core: FakeCore, tmp_path: Path) -> None:
         "sources": [{"path": f"{tmp_path}/rootfs", "target": "/"}],
         "name": "app",
         "tag": "latest",
+        "extra_tags": [],
         "platform": {"architecture": "amd64", "os": "linux", "variant": None},
         "config": {
             "user": None,
@@ -97,6 +98,7 @@ def test_the_least(core: FakeCore, tmp_path: Path) -> None:
         (["--created", "2024-01-01T00:00:00Z"], "created", 1704067200),
         (["--created", "0"], "created", 0),
         (["--name", "registry.example:5000/a/b"], "name", "registry.example:5000/a/b"),
+        (["--extra-tag", "1", "--extra-tag", "r.example/b:2"], "extra_tags", ["1", "r.example/b:2"]),
         (["--exclude-xattr", "user.*"], "exclude_xattrs",
          ["security.selinux", "trusted.*", "system.nfs4_acl", "user.*"]),
         (["--threads", "3"], "threads", 3),

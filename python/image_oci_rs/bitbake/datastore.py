@@ -12,6 +12,7 @@ import bb  # type: ignore[import-not-found,import-untyped,unused-ignore]
 from ..errors import SpecError
 from ..parsing import check_name, check_tag
 from ..spec import parse_key_value, parse_reference, split_words
+from .annotated_name import annotated_reference
 
 
 class Datastore(Protocol):
@@ -112,10 +113,11 @@ def file_name_of_tag(tag: str) -> str:
 
 
 def reference_of(read: Reader) -> tuple[str, str]:
-    """Name and tag of the image: OCI_IMAGE_TAG may hold both."""
+    """Name and tag of the image: OCI_IMAGE_TAG may hold both, and so may an annotation."""
     tag = read.text("OCI_IMAGE_TAG")
     if ":" not in tag:
-        return check_name(read.text("OCI_IMAGE_NAME")), check_tag(tag)
+        name, tag = annotated_reference(read) or (read.text("OCI_IMAGE_NAME"), tag)
+        return check_name(name), check_tag(tag)
     try:
         return parse_reference(tag)
     except SpecError as error:

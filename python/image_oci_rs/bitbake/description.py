@@ -20,7 +20,9 @@ from ..spec import (
     expand_label_key,
     parse_layer_rules,
     parse_size,
+    split_tag,
 )
+from .annotated_name import annotations_of
 from .datastore import Datastore, Reader, file_name_of_tag, reference_of
 from .deploy import Outputs
 from .labels import labels_of_origin
@@ -29,6 +31,7 @@ VARIABLES: Mapping[str, str] = {
     "sources.path": "IMAGE_ROOTFS",
     "name": "OCI_IMAGE_NAME",
     "tag": "OCI_IMAGE_TAG",
+    "extra_tags": "OCI_IMAGE_EXTRA_TAGS",
     "platform.architecture": "OCI_IMAGE_ARCH",
     "platform.os": "OCI_IMAGE_OS",
     "platform.variant": "OCI_IMAGE_SUBARCH",
@@ -82,6 +85,7 @@ def image_spec(d: Datastore, outputs: Outputs) -> ImageSpec:
         sources=(Source(read.text("IMAGE_ROOTFS")),),
         name=name + outputs.suffix,
         tag=tag,
+        extra_tags=tuple(_extra_tag(word, outputs.suffix) for word in read.words("OCI_IMAGE_EXTRA_TAGS")),
         platform=Platform.from_names(
             read.text("OCI_IMAGE_ARCH"),
             read.text("OCI_IMAGE_OS"),
@@ -100,7 +104,7 @@ def image_spec(d: Datastore, outputs: Outputs) -> ImageSpec:
         ),
         author=_author(read),
         created=created,
-        annotations=dict(read.entries("OCI_IMAGE_ANNOTATIONS")),
+        annotations=annotations_of(read),
         compression=Compression(read.text("OCI_LAYER_COMPRESSION"), read.number("OCI_LAYER_COMPRESSION_LEVEL")),
         base=_base(read),
         layers=_layers(read, outputs),
@@ -108,6 +112,12 @@ def image_spec(d: Datastore, outputs: Outputs) -> ImageSpec:
         threads=read.number("OCI_THREADS"),
         cache=_cache(read),
     )
+
+
+def _extra_tag(word: str, suffix: str) -> str:
+    """A further name; the image of debug files has other names throughout."""
+    name, tag = split_tag(word)
+    return word if tag is None else f"{name}{suffix}:{tag}"
 
 
 def _entrypoint(read: Reader) -> tuple[str, ...] | None:

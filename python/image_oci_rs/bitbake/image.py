@@ -14,7 +14,8 @@ from ..compare import Difference, diff
 from ..display import cache_notes, difference_text, error_text, packages_text, printable
 from ..errors import ImageError, SpecError
 from ..spec import ImageSpec, parse_size
-from .datastore import Answered, Datastore, Reader
+from .annotated_name import note_on_annotated_name
+from .datastore import Answered, Datastore, Reader, reference_of
 from .deploy import Outputs
 from .description import VARIABLES, image_spec
 from .nativepython import run_in_nativepython3
@@ -61,6 +62,9 @@ def build_image(d: Datastore, suffix: str = "") -> None:
                 bb.note(f"{variable} is set, and has no meaning for image-oci-rs")
         outputs = Outputs.of(d, suffix)
         spec = image_spec(d, outputs)
+        name_note = note_on_annotated_name(Reader(d), *reference_of(Reader(d)))
+        if name_note is not None:
+            bb.note(printable(name_note))
         for variable, mode in (("OCI_LAYERS", "multi"), ("OCI_LAYER_LOCK", "auto")):
             # The image of debug files has one layer in every mode.
             if not suffix and d.getVar(variable) and spec.layers.mode != mode:

@@ -17,6 +17,7 @@ from ..display import error_text, printable
 from ..errors import ImageError, SpecError
 from ..multiplatform import IndexResult, IndexSpec, index
 from ..spec import Archive, Output
+from .annotated_name import annotations_of, note_on_annotated_name
 from .datastore import Datastore, Reader, file_name_of_tag, reference_of
 from .deploy import wanted_archives
 from .nativepython import run_in_nativepython3
@@ -53,7 +54,12 @@ def build_index(d: Datastore) -> None:
         bb.BBHandledException: Something is wrong; the log says what.
     """
     read = Reader(d)
+    if d.getVar("OCI_IMAGE_EXTRA_TAGS"):
+        bb.note("OCI_IMAGE_EXTRA_TAGS is set, and has no meaning for an index: its archives hold one name")
     try:
+        name_note = note_on_annotated_name(read, *reference_of(read))
+        if name_note is not None:
+            bb.note(printable(name_note))
         spec = _spec(read, [_path(read, word) for word in _words(read)])
         result = _index(d, spec)
     except SpecError as error:
@@ -117,7 +123,7 @@ def _spec(read: Reader, images: Iterator[str] | tuple[str, ...] | list[str]) -> 
         images=tuple(images),
         name=name,
         tag=tag,
-        annotations=dict(read.entries("OCI_IMAGE_ANNOTATIONS")),
+        annotations=annotations_of(read),
         output=Output(
             layout=str(place / layout),
             archives=tuple(
