@@ -141,6 +141,8 @@ OCI_LAYER_MODE ?= "single"
 OCI_LAYER_MODE[doc] = "How the root filesystem is split into layers: single, multi as OCI_LAYERS says, or auto by recipe, so that an update changes few layers."
 OCI_LAYERS ?= ""
 OCI_LAYERS[doc] = "List: layers of the mode multi, lowest first, name:type:content with the type packages, directories, files or host; + or , part the content."
+OCI_LAYER_MISSING ?= "error"
+OCI_LAYER_MISSING[doc] = "Whether a package or path in OCI_LAYERS that is not in the root filesystem fails the task (error) or is left out with a warning (warn)."
 OCI_LAYER_MAX ?= "80"
 OCI_LAYER_MAX[doc] = "Most layers of the mode auto, 1 to 125."
 OCI_LAYER_LOCK ?= ""
@@ -211,7 +213,7 @@ def oci_rs_checksums(d):
     contents = [layer[2] for layer in layers if layer[1:2] == ['host'] and len(layer) == 3]
     # As the library parts them: two plus signs are part of a name.
     words = [word for content in contents for word in re.findall(r'(?:[^+,]|\+\+|\+(?![A-Za-z0-9/]))+', content)]
-    paths = [(path or '').strip() for path in paths] + [word.split(':')[0] for word in words]
+    paths = [(path or '').strip() for path in paths] + [word.rpartition(':')[0] for word in words]
     return oci_rs_checksums_of(filter(None, paths))
 
 def oci_rs_entry_varflags(d):
@@ -270,7 +272,7 @@ oci_rs_library[vardeps] = " \
     OCI_IMAGE_TAR_OUTPUT OCI_IMAGE_VOLUMES OCI_IMAGE_WORKINGDIR OCI_IMAGE_YOCTO_LABELS OCI_LAYERS \
     OCI_LAYER_COMPRESSION OCI_LAYER_COMPRESSION_LEVEL OCI_LAYER_MAX OCI_LAYER_MODE OCI_LAYER_PACKAGES \
     OCI_RESERVED_VARFLAGS OCI_UPDATE_BUDGET \
-    OCI_IMAGE_EXTRA_TAGS \
+    OCI_IMAGE_EXTRA_TAGS OCI_LAYER_MISSING \
     ${@oci_rs_entry_varflags(d)} \
 "
 # Read too, but no byte of the image follows from their text; or from where layers lie and what the distribution calls its

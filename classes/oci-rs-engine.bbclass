@@ -39,8 +39,16 @@ def oci_rs_own_library(d, module):
     return library
 
 def oci_rs_checksums_of(paths):
-    """Paths as the flag file-checksums has them. Behind a link to a directory BitBake looks only with a slash at its end."""
-    return ' '.join('%s:%s' % (os.path.join(path, '') if os.path.isdir(path) else path, os.path.exists(path)) for path in paths)
+    """Paths as the flag file-checksums has them.
+
+    Behind a link to a directory BitBake looks only with a slash at its end. It ends a path at its first colon; a pattern
+    matches the path with the colon, and what else is called nearly so.
+    """
+    import glob
+    def written(path):
+        text = os.path.join(path, '') if os.path.isdir(path) else path
+        return '*'.join(map(glob.escape, text.split(':'))) if ':' in text else text
+    return ' '.join('%s:%s' % (written(path), os.path.exists(path)) for path in paths)
 
 def oci_rs_library(d, module):
     """A module of image_oci_rs, out of the native sysroot or else out of the Python that runs bitbake."""

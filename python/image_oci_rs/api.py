@@ -152,6 +152,7 @@ class BuildResult(Record):
         cache: What the cache has done, or None where there is none.
         lock: The path of the lock file, or None where there was nothing new to write into it.
         packages: What is known of packages, or None where the root filesystem is not split.
+        warnings: Problems that did not fail the build, one sentence each, for example a layer's missing path.
     """
 
     json_parts: ClassVar[Mapping[str, type[Record]]] = {
@@ -177,6 +178,7 @@ class BuildResult(Record):
     cache: CacheCounts | None = None
     lock: str | None = None
     packages: PackageCounts | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

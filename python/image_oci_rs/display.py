@@ -123,6 +123,7 @@ def build_text(result: BuildResult) -> str:
     if result.packages is not None:
         lines.append(f"  packages  {packages_text(result.packages)}")
     lines += [f"  wrote     {path}" for path in (result.layout, *result.archives, result.lock) if path]
+    lines += [f"  warning   {warning}" for warning in result.warnings]
     lines += [f"  note      {note}" for note in notes]
     lines.append(f"  took      {result.seconds:.2f} s")
     return _text(lines)

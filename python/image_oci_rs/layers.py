@@ -30,7 +30,9 @@ class LayerRule(Record):
         name: The layer's name.
         type: `packages`, with what they depend on and no earlier layer has; `directories` with all that is in
             them; `files`; or `host` for files of the machine that builds, which then belong to root.
-        content: Names of packages, or absolute paths in the image, or `SOURCE:TARGET` of `host`.
+        content: Names of packages, or absolute paths in the image, or `SOURCE:TARGET` of `host`, separated by the last
+            colon. A TARGET that ends with a slash is the directory that SOURCE goes into under its own name; `/.` is
+            the root directory itself.
 
     Raises:
         SpecError: A value is none of these.
@@ -56,10 +58,7 @@ class LayerRule(Record):
                 if _NAME.fullmatch(word) is None:
                     raise SpecError("must be the name of a package", "layers.rules.content", word)
             elif self.type == "host":
-                paths = word.split(":")
-                if len(paths) != 2 or not all(path.startswith("/") for path in paths):
-                    reason = "must be SOURCE:TARGET, both absolute paths"
-                    raise SpecError(reason, "layers.rules.content", word)
+                _check_host(word)
             else:
                 check_absolute(word, "layers.rules.content")
 
@@ -84,14 +83,38 @@ class LayerRule(Record):
         return cls(name, kind, tuple(_CONTENT.findall(content)))
 
 
+def _check_host(word: str) -> None:
+    source, _, target = word.rpartition(":")
+    if not source.startswith("/") or not target.startswith("/") or ".." in target.split("/"):
+        reason = "must be SOURCE:TARGET, both absolute paths and TARGET without '..'"
+        raise SpecError(reason, "layers.rules.content", word)
+    names = [name for name in source.split("/") if name not in ("", ".")]
+    if target.endswith("/") and (not names or names[-1] == ".."):
+        reason = "must have a SOURCE that ends in a name, to go into the directory TARGET"
+        raise SpecError(reason, "layers.rules.content", word)
+
+
+def check_missing(value: str) -> str:
+    """How a rule's package or path that is not in the root filesystem is reported: `error` or `warn`.
+
+    Raises:
+        SpecError: It is neither.
+    """
+    if check_text(value, "layers.missing") not in ("error", "warn"):
+        raise SpecError("must be error or warn", "layers.missing", value)
+    return value
+
+
 @dataclass(frozen=True)
 class Layers(Record):
     """How a root filesystem is split into layers.
 
     Attributes:
-        mode: `single`: not at all. `multi`: as `rules` say, and one more layer for the rest. `auto`: by recipe, so
-            that an update changes few layers, and one more for the rest.
+        mode: `single`: not at all. `multi`: as `rules` say, and one more layer for files that none claims. `auto`: by
+            recipe, so that an update changes few layers, and one more for files that have none.
         rules: The layers of the mode `multi`, lowest first.
+        missing: How a package or path of `rules` that is not in the root filesystem is reported: `error` fails the
+            build, `warn` adds a warning to the result, and the layer does without it.
         max: The most layers of the mode `auto`, 1 to 125.
         lock: The file that keeps the layers of the mode `auto` the same from release to release; it need not be
             there yet. A relative path counts from the current directory.
@@ -111,6 +134,7 @@ class Layers(Record):
 
     mode: str = "single"
     rules: tuple[LayerRule, ...] = ()
+    missing: str = "error"
     max: int = 80
     lock: str | None = None
     lock_output: str | None = None
@@ -127,6 +151,8 @@ class Layers(Record):
             raise SpecError("must say which layers there are in the mode 'multi'", "layers.rules")
         if self.mode != "multi" and self.rules:
             raise SpecError(f"must be left out in the mode {self.mode!r}", "layers.rules", self.rules[0].name)
+        if check_missing(self.missing) != "error" and self.mode != "multi":
+            raise SpecError("must be left out unless the mode is 'multi'", "layers.missing", self.missing)
         names = [rule.name for rule in self.rules]
         for index, name in enumerate(names):
             if name in names[:index] or name == "rest":

@@ -273,6 +273,12 @@ class BuildOptions(CommandOptions):
             metavar="NAME:TYPE:CONTENT",
             help="layer of the mode multi; TYPE is packages, directories, files or host, CONTENT is parted by + or ,",
         )
+        add(
+            "layers.missing",
+            "--missing",
+            metavar="MODE",
+            help="packages and paths of --layers that are not in ROOTFS: error, or warn and go on (default: error)",
+        )
         add("layers.max", "--layer-max", type=int, metavar="N", help="most layers of the mode auto (default: 80)")
         add(
             "layers.lock",
@@ -418,6 +424,7 @@ def _layers(options: argparse.Namespace) -> Layers:
     return Layers(
         mode=options.layer_mode or ("multi" if rules else "single"),
         rules=rules,
+        missing=Layers.missing if options.missing is None else options.missing,
         max=Layers.max if options.layer_max is None else options.layer_max,
         lock=options.lock,
         packages=options.packages or "auto",

@@ -51,6 +51,8 @@ pub struct BuildResult {
     pub content_bytes: u64,
     /// What a user should know, a line each.
     pub notes: Vec<String>,
+    /// Problems that did not fail the build, one line each.
+    pub warnings: Vec<String>,
     /// What the cache did, if there was one.
     pub cache: Option<CacheCounts>,
     /// How long the build took.
@@ -101,7 +103,7 @@ pub fn build(spec: &ImageSpec, progress: &Arc<Progress>) -> Result<BuildResult> 
     let pool = Pool::new(spec.threads(), spec.cache()?)?;
     let base = spec.base.as_ref().map(|request| Base::open(request, spec, progress)).transpose()?;
     let base = base.as_ref();
-    let NewLayers { layers, counts, content_bytes, mut notes, lock, packages } =
+    let NewLayers { layers, counts, content_bytes, mut notes, warnings, lock, packages } =
         write_layers(spec, base, &outputs.layout, &pool, &mut epoch, progress)?;
     if let Some(base) = base {
         base.adopt_layers(&outputs.layout, progress)?;
@@ -134,6 +136,7 @@ pub fn build(spec: &ImageSpec, progress: &Arc<Progress>) -> Result<BuildResult> 
         counts,
         content_bytes,
         notes,
+        warnings,
         layers: layers.into_iter().map(LayerSummary::new).collect(),
         layout,
         archives,

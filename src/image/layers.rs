@@ -37,6 +37,8 @@ pub struct NewLayers {
     pub content_bytes: u64,
     /// What a user should know, a line each.
     pub notes: Vec<String>,
+    /// Problems that did not fail the build, one line each.
+    pub warnings: Vec<String>,
     /// The lock file of the mode `auto`, extended.
     pub lock: Option<Lock>,
     /// What is known of packages, if somebody asked.
@@ -145,7 +147,7 @@ fn plan(
 ) -> Result<(Plan, Option<Lock>)> {
     Ok(match request.mode {
         LayerMode::Single => (Plan::single(contents), None),
-        LayerMode::Multi => (by_rules(contents, packages, rules)?, None),
+        LayerMode::Multi => (by_rules(contents, packages, rules, request.missing)?, None),
         LayerMode::Auto => {
             let lock = request.lock.as_deref().map(Lock::read).transpose()?;
             let (plan, lock) = automatic(contents, packages, lock.as_ref(), request.max)?;
@@ -217,6 +219,7 @@ impl<'a> Writing<'a> {
             let layers = finished.into_iter().zip(labels).map(|(layer, label)| NewLayer { layer, label });
             let mut all = NewLayers::of(layers.collect());
             all.notes.extend(plan.notes);
+            all.warnings.extend(plan.warnings);
             all.notes.extend_from_slice(&contents.notes);
             Ok(all)
         })

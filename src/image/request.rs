@@ -5,12 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
 use crate::compress::{Cache, Compression};
 use crate::error::{Error, Result};
+use crate::layer::Missing;
 use crate::package;
 use crate::rootfs::Source;
 use crate::spec::Reference;
@@ -160,6 +162,8 @@ pub struct LayersRequest {
     pub mode: LayerMode,
     /// The layers of the mode `multi`, lowest first.
     pub rules: Vec<RuleRequest>,
+    /// How a package or path of the rules that is not in the root filesystem is reported.
+    pub missing: Missing,
     /// The most layers of the mode `auto`.
     pub max: usize,
     /// The lock file of the mode `auto`, which need not be there.
@@ -194,7 +198,8 @@ pub struct RuleRequest {
     /// What its content is.
     #[serde(rename = "type")]
     pub kind: RuleKind,
-    /// Names of packages, absolute paths of the image, or `SOURCE:TARGET` for files of the build machine.
+    /// Names of packages, absolute paths of the image, or `SOURCE:TARGET` for files of the build machine: the last colon
+    /// separates them. With a slash at its end, TARGET is the directory that SOURCE goes into.
     pub content: Vec<String>,
 }
 
@@ -261,7 +266,7 @@ impl ImageSpec {
         if spec.sources.is_empty() {
             return Err(Error::spec("sources", "[]", "an image is made of at least one root filesystem"));
         }
-        let LayersRequest { mode, rules, max, lock, lock_output, .. } = &spec.layers;
+        let LayersRequest { mode, rules, missing, max, lock, lock_output, .. } = &spec.layers;
         if *max == 0 {
             return Err(Error::spec("layers.max", "0", "an image has at least one layer"));
         }
@@ -270,6 +275,13 @@ impl ImageSpec {
                 "layers.rules",
                 format!("{} rules", rules.len()),
                 "the mode multi has rules, the others none",
+            ));
+        }
+        if *missing != Missing::Error && *mode != LayerMode::Multi {
+            return Err(Error::spec(
+                "layers.missing",
+                "warn",
+                "only the mode multi has rules that could miss something",
             ));
         }
         if let (Some(path), true) = (lock.as_ref().or(lock_output.as_ref()), *mode != LayerMode::Auto) {
@@ -350,22 +362,32 @@ impl RuleRequest {
     /// The files of the build machine that the content names, and where they go.
     ///
     /// # Errors
-    /// [`Error::Spec`] for what is not `SOURCE:TARGET`.
+    /// [`Error::Spec`] for what is not `SOURCE:TARGET`, or goes into a directory without having a name.
     pub fn brought(&self) -> Result<Vec<Source>> {
-        let parted = self.content.iter().map(|word| {
-            let (path, target) = word.split_once(':').unwrap_or((word, ""));
-            let request = SourceRequest { path: path.into(), target: target.to_owned() };
-            match (request.path.is_absolute(), request.target()) {
-                (true, Ok(target)) => Ok(Source { path: request.path, target }),
-                _ => Err(Error::spec(
-                    "layers.rules",
-                    word,
-                    "files of the build machine are SOURCE:TARGET, both absolute",
-                )),
-            }
-        });
-        parted.collect()
+        self.content.iter().map(|word| brought_source(word)).collect()
     }
+}
+
+fn brought_source(word: &str) -> Result<Source> {
+    let (path, target) = word.rsplit_once(':').unwrap_or((word, ""));
+    let request = SourceRequest { path: path.into(), target: target.to_owned() };
+    let mut target = match (request.path.is_absolute(), request.target()) {
+        (true, Ok(target)) => target,
+        _ => {
+            let reason = "files of the build machine are SOURCE:TARGET, both absolute and TARGET without '..'";
+            return Err(Error::spec("layers.rules", word, reason));
+        }
+    };
+    if request.target.ends_with('/') {
+        let Some(name) = request.path.file_name() else {
+            return Err(Error::spec("layers.rules", word, "SOURCE must end in a name to go into the directory TARGET"));
+        };
+        if !target.is_empty() {
+            target.push(b'/');
+        }
+        target.extend_from_slice(name.as_bytes());
+    }
+    Ok(Source { path: request.path, target })
 }
 
 impl SourceRequest {
@@ -383,6 +405,7 @@ impl Default for LayersRequest {
         Self {
             mode: LayerMode::default(),
             rules: Vec::new(),
+            missing: Missing::default(),
             max: 80,
             lock: None,
             lock_output: None,
@@ -438,6 +461,35 @@ mod tests {
         assert_eq!(spec.compression().unwrap(), Compression::new("gzip", None).unwrap());
         assert_eq!(spec.exclude_xattrs, ["security.selinux", "trusted.*", "system.nfs4_acl"]);
         assert_eq!(spec.sources().unwrap()[0].target, b"");
+    }
+
+    #[test]
+    fn files_of_the_build_machine_go_to_their_target_or_into_it() {
+        for (word, path, target) in [
+            ("/a/b:/c/d", "/a/b", "c/d"),
+            ("/a/b:/c/d/", "/a/b", "c/d/b"),
+            ("/a/b:/", "/a/b", "b"),
+            ("/a/b:/.", "/a/b", ""),
+            ("/a/b/:/c/", "/a/b/", "c/b"),
+            ("/a/b/.:/c/", "/a/b/.", "c/b"),
+            ("/a:1/b:c:/d/", "/a:1/b:c", "d/b:c"),
+        ] {
+            let source = brought_source(word).unwrap();
+            let found = (source.path.to_str().unwrap(), str::from_utf8(&source.target).unwrap());
+            assert_eq!(found, (path, target), "{word}");
+        }
+        for (word, said) in [
+            ("/a", "SOURCE:TARGET"),
+            ("a:/b", "SOURCE:TARGET"),
+            ("/a:b", "SOURCE:TARGET"),
+            ("/a:/b/../c", "SOURCE:TARGET"),
+            ("/a:", "SOURCE:TARGET"),
+            ("/:/b/", "must end in a name"),
+            ("/a/..:/b/", "must end in a name"),
+        ] {
+            let error = brought_source(word).unwrap_err().to_string();
+            assert!(error.starts_with("layers.rules: ") && error.contains(said), "{word}: {error}");
+        }
     }
 
     #[test]

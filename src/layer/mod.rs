@@ -20,6 +20,6 @@ pub use contents::Contents;
 pub use delta::{Mode, delta, same};
 pub use lock::Lock;
 pub use plan::{Label, Plan, PlannedLayer};
-pub use rules::{Claim, Rule, by_rules};
+pub use rules::{Claim, Missing, Rule, by_rules};
 pub use view::{View, parent_of};
 pub use writer::{Counts, Layer, LayerWriter};

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Contents, ownership};
 use crate::package::{Package, Packages};
+use crate::rootfs::{Entry, Kind};
 
 /// The name of the layer of what no package and no rule claims.
 pub const REST: &str = "rest";
@@ -29,6 +30,8 @@ pub struct Plan {
     pub layers: Vec<PlannedLayer>,
     /// What a user should know, a line each.
     pub notes: Vec<String>,
+    /// Problems that did not fail the build, one line each.
+    pub warnings: Vec<String>,
 }
 
 /// A layer to be written.
@@ -44,7 +47,7 @@ impl Plan {
     /// One layer of everything that is stored, none where nothing is. It says nothing of itself.
     pub fn single(contents: &Contents) -> Self {
         let layer = PlannedLayer { label: None, entries: contents.stored().collect() };
-        Self { layers: if contents.is_nothing() { Vec::new() } else { vec![layer] }, notes: Vec::new() }
+        Self { layers: if contents.is_nothing() { Vec::new() } else { vec![layer] }, ..Self::default() }
     }
 
     /// Layers with these names and reasons. `choose` gives the number of the layer that claims an entry, with whom it
@@ -86,7 +89,21 @@ impl Plan {
             Some(PlannedLayer { label: Some(label), entries })
         });
         let layers = layers.collect();
-        Self { layers, notes }
+        Self { layers, notes, ..Self::default() }
+    }
+
+    /// The same without its last layer if that one holds no file but only directories; the layer before it takes them.
+    pub(super) fn without_layer_of_directories(mut self, contents: &Contents) -> Self {
+        // A socket is in no layer.
+        let is_file = |entry: &Entry| !matches!(entry.kind, Kind::Directory | Kind::Socket);
+        if let [.., before, last] = &mut self.layers[..]
+            && !last.entries.iter().any(|number| is_file(&contents.entries[*number]))
+        {
+            before.entries.append(&mut last.entries);
+            before.entries.sort_unstable();
+            self.layers.pop();
+        }
+        self
     }
 }
 

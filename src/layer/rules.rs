@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Deserialize;
+
 use super::plan::REST;
 use super::{Contents, Plan};
 use crate::error::{Error, Result};
-use crate::package::Packages;
-use crate::rootfs::parents_of;
+use crate::package::{Package, Packages};
+use crate::rootfs::{Entry, parents_of};
 
 /// A layer, and what belongs in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,28 +32,59 @@ pub enum Claim {
     Brought(BTreeSet<Vec<u8>>),
 }
 
-/// The layers of `rules`, lowest first, and one of the rest.
+/// How a rule's package or path that is not in the root filesystem is reported.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Missing {
+    /// The build fails.
+    #[default]
+    Error,
+    /// With a warning; the layer does without it.
+    Warn,
+}
+
+/// The layers of `rules`, lowest first, and one of the rest, if there is a file left for it.
 ///
 /// The more exact claim wins: what was brought, then files, then the innermost directory, then packages; among equals the
 /// earlier rule. Of two rules that bring the same file the later one lies over the other, so it is the later one's.
 ///
 /// # Errors
-/// [`Error::Spec`] naming a package or path that is not in the root filesystem.
-pub fn by_rules(contents: &Contents, packages: &Packages, rules: &[Rule]) -> Result<Plan> {
+/// [`Error::Spec`] naming a path of the wrong type, and a package or path that is not in the root filesystem unless `missing`
+/// makes that a warning. That nothing is known of any package is an error in any case.
+pub fn by_rules(contents: &Contents, packages: &Packages, rules: &[Rule], missing: Missing) -> Result<Plan> {
     let mut claims = Claims::default();
+    let mut warnings = Vec::new();
     for (number, rule) in rules.iter().enumerate() {
+        let mut absent = |word: &str, reason: &str| match missing {
+            Missing::Error => Err(Error::spec("layers.rules", word, reason)),
+            Missing::Warn => {
+                warnings.push(format!("layer {}: {word}: {reason}", rule.name));
+                Ok(())
+            }
+        };
         match &rule.claim {
-            Claim::Packages(names) => claims.add_packages(number, names, packages)?,
+            Claim::Packages(names) => {
+                for name in names {
+                    match packages.get(name) {
+                        Some(package) => claims.add_package(number, package, packages),
+                        None => absent(name, &no_package(name, packages)?)?,
+                    }
+                }
+            }
             Claim::Directories(paths) => {
                 for path in paths {
-                    let entry = find_directory(contents, path)?;
-                    claims.directories.entry(contents.entries[entry].path.clone()).or_insert(number);
+                    match find_directory(contents, path)? {
+                        Some(entry) => drop(claims.directories.entry(entry.path.clone()).or_insert(number)),
+                        None => absent(path, NO_PATH)?,
+                    }
                 }
             }
             Claim::Files(paths) => {
                 for path in paths {
-                    let entry = find_file(contents, path)?;
-                    claims.files.entry(contents.entries[entry].path.clone()).or_insert(number);
+                    match find_file(contents, path)? {
+                        Some(entry) => drop(claims.files.entry(entry.path.clone()).or_insert(number)),
+                        None => absent(path, NO_PATH)?,
+                    }
                 }
             }
             Claim::Brought(paths) => claims.brought.extend(paths.iter().map(|path| (path.clone(), number))),
@@ -59,13 +92,14 @@ pub fn by_rules(contents: &Contents, packages: &Packages, rules: &[Rule]) -> Res
     }
     let rest = (REST.to_owned(), "what no rule claims".to_owned());
     let layers = rules.iter().map(|rule| (rule.name.clone(), why(&rule.claim))).chain([rest]).collect();
-    Ok(Plan::of(layers, contents, packages, |number, owner| {
+    let plan = Plan::of(layers, contents, packages, |number, owner| {
         let path = &contents.entries[number].path;
         let by_path = [&claims.brought, &claims.files].into_iter().find_map(|claimed| claimed.get(path));
         let by_directory = || claims.directory_of(path);
         let by_package = || claims.packages.get(owner?.name.as_str());
         by_path.or_else(by_directory).or_else(by_package).copied()
-    }))
+    });
+    Ok(Plan { warnings, ..plan.without_layer_of_directories(contents) })
 }
 
 fn why(claim: &Claim) -> String {
@@ -87,18 +121,15 @@ struct Claims {
 }
 
 impl Claims {
-    fn add_packages(&mut self, number: usize, names: &[String], packages: &Packages) -> Result<()> {
-        let mut pending = Vec::new();
-        for name in names {
-            pending.push(packages.get(name).ok_or_else(|| no_package(name, packages))?);
-        }
+    /// Claims a package, and what it depends on that nobody has claimed.
+    fn add_package(&mut self, number: usize, package: &Package, packages: &Packages) {
+        let mut pending = vec![package];
         while let Some(package) = pending.pop() {
             if !self.packages.contains_key(&package.name) {
                 self.packages.insert(package.name.clone(), number);
                 pending.extend(package.depends.iter().filter_map(|name| packages.get(name)));
             }
         }
-        Ok(())
     }
 
     fn directory_of(&self, path: &[u8]) -> Option<&usize> {
@@ -107,36 +138,37 @@ impl Claims {
     }
 }
 
-fn find_directory(contents: &Contents, path: &str) -> Result<usize> {
-    find(contents, path)?;
-    let wrong = "not a directory in the root filesystem; the type of single files is `files`";
-    contents.resolve_directory(path.as_bytes()).ok_or_else(|| Error::spec("layers.rules", path, wrong))
-}
+const NO_PATH: &str = "no such path in the root filesystem";
 
-fn find_file(contents: &Contents, path: &str) -> Result<usize> {
-    let number = find(contents, path)?;
-    match contents.entries[number].is_directory() {
-        false => Ok(number),
-        true => {
-            let wrong = "a directory in the root filesystem; its type is `directories`";
-            Err(Error::spec("layers.rules", path, wrong))
-        }
+fn find_directory<'c>(contents: &'c Contents, path: &str) -> Result<Option<&'c Entry>> {
+    if contents.resolve(path.as_bytes()).is_none() {
+        return Ok(None);
     }
+    let wrong = "not a directory in the root filesystem; the type of single files is `files`";
+    let number = contents.resolve_directory(path.as_bytes());
+    number.map(|number| Some(&contents.entries[number])).ok_or_else(|| Error::spec("layers.rules", path, wrong))
 }
 
-fn find(contents: &Contents, path: &str) -> Result<usize> {
-    let missing = || Error::spec("layers.rules", path, "no such path in the root filesystem");
-    contents.resolve(path.as_bytes()).ok_or_else(missing)
+fn find_file<'c>(contents: &'c Contents, path: &str) -> Result<Option<&'c Entry>> {
+    let entry = contents.resolve(path.as_bytes()).map(|number| &contents.entries[number]);
+    if entry.is_some_and(Entry::is_directory) {
+        let wrong = "a directory in the root filesystem; its type is `directories`";
+        return Err(Error::spec("layers.rules", path, wrong));
+    }
+    Ok(entry)
 }
 
-fn no_package(name: &str, packages: &Packages) -> Error {
+/// Why there is no such package; an error if nothing is known of any.
+fn no_package(name: &str, packages: &Packages) -> Result<String> {
     let known: Vec<_> = packages.iter().map(|package| package.name.as_str()).collect();
     let similar: Vec<_> =
         known.iter().copied().filter(|known| known.contains(name) || name.contains(known)).take(5).collect();
-    let reason = match (known.is_empty(), similar.is_empty()) {
-        (true, _) => "the root filesystem has no database of packages, and no source of them was named".to_owned(),
-        (false, true) => "no such package is in the root filesystem: install it, or leave it out here".to_owned(),
-        (false, false) => format!("no such package is in the root filesystem; there is {}", similar.join(", ")),
-    };
-    Error::spec("layers.rules", name, reason)
+    match (known.is_empty(), similar.is_empty()) {
+        (true, _) => {
+            let reason = "the root filesystem has no database of packages, and no source of them was named";
+            Err(Error::spec("layers.rules", name, reason))
+        }
+        (false, true) => Ok("no such package is in the root filesystem: install it, or leave it out here".to_owned()),
+        (false, false) => Ok(format!("no such package is in the root filesystem; there is {}", similar.join(", "))),
+    }
 }

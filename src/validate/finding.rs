@@ -36,7 +36,7 @@ pub const CODES: [(&str, &str); 45] = [
     ("docker-manifest", "manifest.json is not what docker reads"),
     ("docker-manifest-config", "manifest.json names a configuration that no manifest has"),
     ("docker-manifest-layers", "manifest.json names other layers than the manifest"),
-    ("docker-manifest-tags", "manifest.json names the image otherwise than index.json"),
+    ("docker-manifest-tags", "manifest.json lacks a name that index.json gives the image"),
     ("duplicate-path", "a layer has two members of the same name"),
     ("entry-type", "a layer has a member of a type that no layer should have"),
     ("hard-link", "a layer has a hard link to what is no file before it"),

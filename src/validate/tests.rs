@@ -279,12 +279,15 @@ fn a_correct_layout_has_no_findings() {
 
 #[test]
 fn what_image_spec_leaves_open_is_no_finding() {
-    let correct: [(&str, Change); 13] = [
+    let correct: [(&str, Change); 14] = [
         ("no manifest.json", |sample| sample.without("manifest.json")),
         ("no history", |sample| sample.config(|config| config["history"] = Value::Null)),
         ("no platform", |sample| sample.index(|index| index["manifests"][0]["platform"] = Value::Null)),
         ("no names", |sample| sample.index(|index| index["manifests"][0]["annotations"] = Value::Null)),
         ("a short name for docker", |sample| sample.docker(|docker| docker[0]["RepoTags"] = json!(["app:1.0"]))),
+        ("further names for docker", |sample| {
+            sample.docker(|docker| docker[0]["RepoTags"] = json!([NAME, "app:latest", "localhost/app:1"]))
+        }),
         ("several members of gzip", |sample| {
             let halves = tar(&[("a", '0', "content")]);
             let (one, other) = halves.split_at(700);

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from bb.checksum import FileChecksumCache
 from bitbake_harness.build_directory import BuildDirectory, Outcome
 from bitbake_harness.datastore import task_hashes
 from image_recipe import layout_json
@@ -114,6 +115,30 @@ def test_automatic_layers_and_their_lock_file(image: SmallImage) -> None:
     assert list(outcome.deployed.glob("*.oci-layers.lock")) == []
 
 
+def test_nothing_left_over_is_no_layer(image: SmallImage) -> None:
+    # The packages of image-oci.bbclass's own example, and no file besides theirs.
+    words = "base:packages:libapp shell:packages:busybox app:packages:app conf:files:/etc/made"
+    outcome = built(image('OCI_LAYER_MODE = "multi"', f'OCI_LAYERS = "{words}"'))
+    assert layers(outcome) == {
+        "base": ["opt/app/lib"],
+        "shell": ["bin/sh"],
+        "app": ["etc/app.conf", "opt/app/app"],
+        "conf": ["etc/made"],
+    }
+
+
+def test_what_is_missing_can_be_a_warning(image: SmallImage) -> None:
+    words = "web:packages:nginx+busybox dirs:directories:/run/nginx+/opt"
+    lines = ('OCI_LAYER_MODE = "multi"', f'OCI_LAYERS = "{words}"')
+    assert not image(*lines).run().succeeded
+    outcome = built(image(*lines, 'OCI_LAYER_MISSING = "warn"'))
+    assert layers(outcome)["web"] == ["bin/sh"]
+    assert layers(outcome)["dirs"] == ["opt/app/app", "opt/app/lib"]
+    package, path = told(outcome, "WARNING")
+    assert package.startswith("OCI_LAYERS: layer web: nginx: no such package is in the root filesystem")
+    assert path == "OCI_LAYERS: layer dirs: /run/nginx: no such path in the root filesystem"
+
+
 def test_files_of_the_build_machine_come_with_a_warning(image: SmallImage) -> None:
     build = image('OCI_LAYER_MODE = "multi"', 'OCI_LAYERS = "certs:host:${TOPDIR}/ca.pem:/etc/ca.pem"')
     (build.top / "ca.pem").write_text("ca")
@@ -121,6 +146,25 @@ def test_files_of_the_build_machine_come_with_a_warning(image: SmallImage) -> No
     assert layers(outcome)["certs"] == ["etc/ca.pem"]
     (warning,) = told(outcome, "WARNING")
     assert "certs" in warning and "/ca.pem:/etc/ca.pem" in warning
+
+
+def test_a_file_of_the_build_machine_goes_into_a_directory(image: SmallImage) -> None:
+    # As image-oci.bbclass documents it; the directory is not there yet.
+    build = image('OCI_LAYER_MODE = "multi"', 'OCI_LAYERS = "certs:host:${TOPDIR}/my:ca.pem:/etc/ssl/certs/"')
+    (build.top / "my:ca.pem").write_text("ca")
+    assert layers(built(build))["certs"] == ["etc/ssl/certs/my:ca.pem"]
+
+
+def test_a_source_with_a_colon_is_in_the_signature(image: SmallImage) -> None:
+    build = image('OCI_LAYER_MODE = "multi"', 'OCI_LAYERS = "a:host:${TOPDIR}/a:b.pem:/x"')
+    hashes = []
+    for content in ("one", "two"):
+        (build.top / "a:b.pem").write_text(content)
+        checksums = build.parse().getVarFlag("do_image_oci", "file-checksums")
+        (found,) = FileChecksumCache().get_checksums(checksums, "app", [])
+        assert found[0] == str(build.top / "a:b.pem")
+        hashes.append(found[1])
+    assert hashes[0] != hashes[1]
 
 
 @pytest.mark.parametrize("name", ["${IMAGE_NAME}", "${IMAGE_LINK_NAME}"], ids=["same-build", "earlier-do_rootfs"])

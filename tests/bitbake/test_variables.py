@@ -368,6 +368,7 @@ MISTAKES = [
     ('OCI_LAYER_MODE = "many"', "OCI_LAYER_MODE", "'many'", "single, multi or auto"),
     ('OCI_LAYER_MODE = "multi"', "OCI_LAYERS", "layers", "must say which layers there are"),
     ('OCI_LAYER_MODE = "multi"\nOCI_LAYERS = "base:rpms:x"', "OCI_LAYERS", "'rpms'", "packages, directories"),
+    ('OCI_LAYER_MISSING = "ignore"', "OCI_LAYER_MISSING", "'ignore'", "error or warn"),
     ('OCI_LAYER_MODE = "multi"\nOCI_LAYERS = "base"', "OCI_LAYERS", "'base'", "NAME:TYPE:CONTENT"),
     ('OCI_LAYER_MODE = "auto"\nOCI_LAYER_MAX = "0"', "OCI_LAYER_MAX", "0", "from 1 to 125"),
     ('OCI_LAYER_MODE = "auto"\nOCI_LAYER_PACKAGES = "rpm"', "OCI_LAYER_PACKAGES", "'rpm'", "pkgdata:DIRECTORY"),

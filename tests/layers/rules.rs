@@ -67,8 +67,7 @@ fn the_more_exact_claim_wins_and_the_rest_is_last() {
             "all: bin->usr/bin etc/bash.bashrc etc/motd lib->usr/lib srv/log/ usr/bin/bash usr/bin/getfacl \
              usr/lib/libc.so usr/lib/own.so usr/lib/readline.so usr/share/acl/ dpkg\n\
              www: srv/www/index\n\
-             deep: srv/www/deep/page\n\
-             rest:\n",
+             deep: srv/www/deep/page\n",
         ),
         // The innermost, whichever comes first; and the first of the same.
         (
@@ -108,6 +107,52 @@ fn a_layer_without_a_file_is_left_out_with_a_note() {
         built.result.notes,
         ["no layer libc: there would be no file in it", "no layer none: there would be no file in it"]
     );
+}
+
+#[test]
+fn directories_that_are_left_over_are_in_the_last_named_layer() {
+    let root = sample();
+    grow(root.path(), "mnt/\n proc/\n run/empty/");
+    let words = "usr:directories:/usr all:directories:/etc,/srv,/var links:files:/bin,/lib";
+    let built = build_layers(root.path(), &multi(words)).unwrap();
+    assert_eq!(built.names(), ["usr", "all", "links"]);
+    assert!(built.lines().ends_with("links: bin->usr/bin lib->usr/lib mnt/ proc/ run/empty/\n"), "{}", built.lines());
+    assert!(built.result.notes.is_empty(), "{:?}", built.result.notes);
+    // Also the real times of all directories, as one layer has them.
+    built.merged();
+
+    let bare = tree("etc/\n opt/");
+    let built = build_layers(bare.path(), &multi("all:directories:/etc other:directories:/opt")).unwrap();
+    assert_eq!(built.names(), ["all", "other"]);
+}
+
+#[test]
+fn what_is_missing_can_be_a_warning() {
+    let root = sample();
+    let tolerant = |words: &str| {
+        let mut layers = multi(words);
+        layers["missing"] = json!("warn");
+        layers
+    };
+    let words = "shell:packages:bash,bish www:directories:/opt,/srv/www none:files:/etc/issue dirs:directories:/no";
+    let built = build_layers(root.path(), &tolerant(words)).unwrap();
+    assert_eq!(built.names(), ["shell", "www", "rest"]);
+    assert_eq!(
+        built.result.warnings,
+        [
+            "layer shell: bish: no such package is in the root filesystem: install it, or leave it out here",
+            "layer www: /opt: no such path in the root filesystem",
+            "layer none: /etc/issue: no such path in the root filesystem",
+            "layer dirs: /no: no such path in the root filesystem",
+        ]
+    );
+    // What is there and wrong stays an error, and so does what nobody can know.
+    assert!(message(root.path(), &tolerant("a:files:/etc")).contains("its type is `directories`"));
+    assert!(message(root.path(), &tolerant("a:host:/no/such:/x")).contains("/no/such"));
+    let nothing = tree("etc/motd = hello");
+    assert!(message(nothing.path(), &tolerant("a:packages:bash")).contains("no database of packages"));
+    let error = message(root.path(), &json!({"mode": "auto", "missing": "warn"}));
+    assert!(error.starts_with("layers.missing: "), "{error}");
 }
 
 #[test]
@@ -177,7 +222,11 @@ fn a_rule_that_fits_nothing_is_named_with_what_would() {
             "not a directory in the root filesystem; the type of single files is `files` (got \"/etc/motd\")",
         ),
         (&root, "a:host:/no/such:/x", "can't read the attributes of \"/no/such\": No such file"),
-        (&root, "a:host:/etc:x", "files of the build machine are SOURCE:TARGET, both absolute (got \"/etc:x\")"),
+        (
+            &root,
+            "a:host:/etc:x",
+            "files of the build machine are SOURCE:TARGET, both absolute and TARGET without '..' (got \"/etc:x\")",
+        ),
     ] {
         let found = message(root.path(), &multi(words));
         assert!(found.strip_prefix(rules_of).unwrap_or(&found).starts_with(message_of), "{words}: {found}");
@@ -208,5 +257,20 @@ fn what_is_brought_from_the_build_machine_belongs_to_root_and_lies_over_the_root
     assert_eq!(shown("etc/pki"), (0o2750, (0, 0), ""));
     assert_eq!(shown("etc/pki/deep/key"), (0o4640, (0, 0), "key"));
     assert_eq!(shown("etc/motd").2, "new");
+    built.merged();
+}
+
+#[test]
+fn what_is_brought_goes_into_a_target_with_a_slash() {
+    let root = sample();
+    let host = tree("ca.pem = ca\n a:b.pem = colon\n pki/key = key");
+    let from = host.path().display();
+    let words = format!(
+        "host:host:{from}/ca.pem:/etc/ssl/certs/,{from}/a:b.pem:/etc/ssl/certs/,{from}/pki:/etc/,{from}/pki:/srv/www/,\
+         {from}/pki:/srv/log,{from}/ca.pem:/"
+    );
+    let built = build_layers(root.path(), &multi(&words)).unwrap();
+    let brought = "host: ca.pem etc/pki/key etc/ssl/certs/a:b.pem etc/ssl/certs/ca.pem srv/log/key srv/www/pki/key\n";
+    assert!(built.lines().starts_with(brought), "{}", built.lines());
     built.merged();
 }

@@ -38,6 +38,7 @@ RESULT = {
     },
     "content_bytes": 10,
     "notes": ["run/x.sock: socket left out"],
+    "warnings": ["layer shell: bish: no such package"],
     "seconds": 0.5,
     "cache": {"hits": 680, "misses": 10, "failures": 0},
     "lock": "/x.lock",

@@ -140,6 +140,7 @@ def test_further_tags_are_in_manifest_json_only(make_spec: Callable[..., ImageSp
         "io.containerd.image.name": "r.example/app:1.0",
         "org.opencontainers.image.ref.name": "1.0",
     }
+    assert validate(tmp_path / "out").findings == ()
     (note,) = result.notes
     assert f"{', '.join(names[1:])}; podman load and containerd take {names[0]} alone" in note
 

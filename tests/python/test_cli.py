@@ -39,6 +39,7 @@ def test_words_go_to_stderr(core: FakeCore, capsys: pytest.CaptureFixture[str]) 
         "  packages  11 by dpkg, 1 of them without files; 12 files owned, 13 not, 14 claimed twice, 15 missing\n"
         "  wrote     /out/app\n"
         "  wrote     /x.lock\n"
+        "  warning   layer shell: bish: no such package\n"
         "  note      run/x.sock: socket left out\n"
         "  took      0.50 s\n"
     )

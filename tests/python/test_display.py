@@ -78,7 +78,10 @@ REPORT = {"path": FOREIGN, "images": 1, "blobs": 1, "bytes": 1, "findings": FIND
 @pytest.mark.parametrize(
     ("text", "lines"),
     [
-        (build_text(BuildResult.from_json({**RESULT, "notes": [FOREIGN], "layout": FOREIGN})), 10),
+        (
+            build_text(BuildResult.from_json({**RESULT, "notes": [FOREIGN], "warnings": [FOREIGN], "layout": FOREIGN})),
+            11,
+        ),
         (index_text(IndexResult.from_json(INDEX)), 5),
         (difference_text(Difference.from_json(DIFFERENCE)), 4),
         (explanation_text(Explanation.from_json(EXPLANATION)), 5),

@@ -24,6 +24,8 @@ from image_oci_rs import LayerRule, Layers, SpecError
         ("a:directories:/opt/app+/srv", ("/opt/app", "/srv")),
         ("a:files:/usr/bin/g++,/etc/a:b", ("/usr/bin/g++", "/etc/a:b")),
         ("a:host:/etc/ssl/ca.pem:/etc/ca.pem+/b:/c", ("/etc/ssl/ca.pem:/etc/ca.pem", "/b:/c")),
+        ("a:host:/b:1:/c/+/b:/", ("/b:1:/c/", "/b:/")),
+        ("a:host:/b/.:/c/,/:/.", ("/b/.:/c/", "/:/.")),
     ],
 )
 def test_words_of_layers(word: str, content: tuple[str, ...]) -> None:
@@ -41,8 +43,13 @@ def test_words_of_layers(word: str, content: tuple[str, ...]) -> None:
         ("a:packages:", "layers.rules.content: must name something that belongs in it (got 'a')"),
         ("a:packages:x/y", "layers.rules.content: must be the name of a package (got 'x/y')"),
         ("a:files:etc/x", "layers.rules.content: must be an absolute path"),
-        ("a:host:/x", "layers.rules.content: must be SOURCE:TARGET, both absolute paths (got '/x')"),
-        ("a:host:x:/y", "layers.rules.content: must be SOURCE:TARGET, both absolute paths (got 'x:/y')"),
+        ("a:host:/x", "layers.rules.content: must be SOURCE:TARGET, both absolute paths and TARGET without '..'"),
+        ("a:host:x:/y", "layers.rules.content: must be SOURCE:TARGET, both absolute paths"),
+        ("a:host:/x:y", "layers.rules.content: must be SOURCE:TARGET, both absolute paths"),
+        ("a:host:/x:", "layers.rules.content: must be SOURCE:TARGET, both absolute paths"),
+        ("a:host:/x:/y/../z", "layers.rules.content: must be SOURCE:TARGET, both absolute paths"),
+        ("a:host:/:/y/", "layers.rules.content: must have a SOURCE that ends in a name"),
+        ("a:host:/x/..:/y/", "layers.rules.content: must have a SOURCE that ends in a name"),
     ],
 )
 def test_wrong_words(word: str, message: str) -> None:
@@ -62,6 +69,11 @@ A = LayerRule("a", "files", ("/a",))
         ({"rules": [A]}, "layers.rules: must be left out in the mode 'single' (got 'a')"),
         ({"mode": "multi", "rules": [A, A]}, "layers.rules.name: must be another name than those before it"),
         ({"mode": "multi", "rules": [LayerRule("rest", "files", ("/a",))]}, "layers.rules.name: must be another name"),
+        ({"mode": "multi", "rules": [A], "missing": "ignore"}, "layers.missing: must be error or warn (got 'ignore')"),
+        (
+            {"mode": "auto", "missing": "warn"},
+            "layers.missing: must be left out unless the mode is 'multi' (got 'warn')",
+        ),
         ({"mode": "auto", "max": 0}, "layers.max: "),
         ({"mode": "auto", "max": 128}, "layers.max: "),
         ({"lock": "x"}, "layers.lock: must be left out unless the mode is 'auto' (got 'x')"),

@@ -50,6 +50,7 @@ def test_the_least(core: FakeCore, tmp_path: Path) -> None:
         "layers": {
             "mode": "single",
             "rules": [],
+            "missing": "error",
             "max": 80,
             "lock": None,
             "lock_output": None,
@@ -110,6 +111,7 @@ def test_the_least(core: FakeCore, tmp_path: Path) -> None:
         (["--layer-mode", "auto"], "layers.mode", "auto"),
         (["--layer-mode", "auto", "--lock", "/x.lock"], "layers.lock", "/x.lock"),
         (["--layer-mode", "auto", "--layer-max", "20"], "layers.max", 20),
+        (["--layers", "a:files:/x", "--missing", "warn"], "layers.missing", "warn"),
         (["--layer-mode", "auto", "--packages", "pkgdata:/p"], "layers.packages", "pkgdata:/p"),
         (["--layers", "a:files:/x"], "layers.mode", "multi"),
         (

@@ -51,6 +51,7 @@ FULL: dict[str, Any] = {
     "layers": {
         "mode": "auto",
         "rules": [],
+        "missing": "error",
         "max": 20,
         "lock": "/x.lock",
         "lock_output": "/out/x.lock",
@@ -123,6 +124,7 @@ def test_defaults() -> None:
         "layers": {
             "mode": "single",
             "rules": [],
+            "missing": "error",
             "max": 80,
             "lock": None,
             "lock_output": None,

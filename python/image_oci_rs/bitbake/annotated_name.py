@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .datastore import Reader
 
 _KEY = "io.containerd.image.name"
-# What OCI_IMAGE_NAME and OCI_IMAGE_TAG are where nobody has set them, as the classes write it.
+# The defaults of OCI_IMAGE_NAME and OCI_IMAGE_TAG, as the classes write them.
 _DEFAULT_NAMES = ("${IMAGE_BASENAME}", "${PN}")
 _DEFAULT_TAG = "latest"
 
@@ -25,7 +25,7 @@ def annotations_of(read: Reader) -> dict[str, str]:
 def annotated_reference(read: Reader) -> tuple[str, str] | None:
     """Name and tag of the image if an annotation decides them: OCI_IMAGE_NAME has its default.
 
-    Without a tag in the annotation, or with an OCI_IMAGE_TAG that the recipe sets, the tag is that of OCI_IMAGE_TAG.
+    OCI_IMAGE_TAG gives the tag if it is not `latest`, or if the annotation has none.
 
     Raises:
         SpecError: The annotation is not NAME or NAME:TAG.

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 
 from ..errors import SpecError
+from ..layers import check_missing
 from ..parsing import check_created
 from ..spec import (
     Base,
@@ -57,6 +58,7 @@ VARIABLES: Mapping[str, str] = {
     "layers.rules.name": "OCI_LAYERS",
     "layers.rules.type": "OCI_LAYERS",
     "layers.rules.content": "OCI_LAYERS",
+    "layers.missing": "OCI_LAYER_MISSING",
     "layers.max": "OCI_LAYER_MAX",
     "layers.lock": "OCI_LAYER_LOCK",
     "layers.lock_output": "OCI_LAYER_LOCK",
@@ -160,6 +162,7 @@ def _layers(read: Reader, outputs: Outputs) -> Layers:
     installed = _installed(read, packages)
     # They are checked in the other modes too.
     rules = parse_layer_rules(read.words("OCI_LAYERS"))
+    missing = check_missing(read.text("OCI_LAYER_MISSING"))
     if mode == "auto":
         lock = read.text("OCI_LAYER_LOCK") or None
         # A task does not write beside a recipe: people decide when a new plan gets into version control.
@@ -173,7 +176,9 @@ def _layers(read: Reader, outputs: Outputs) -> Layers:
             packages=packages,
             installed=installed,
         )
-    return Layers(mode, rules=() if mode == "single" else rules, packages=packages, installed=installed)
+    if mode == "single":
+        return Layers(mode, packages=packages, installed=installed)
+    return Layers(mode, rules=rules, missing=missing, packages=packages, installed=installed)
 
 
 def _installed(read: Reader, packages: str) -> str | None:

@@ -152,6 +152,8 @@ def _log(spec: ImageSpec, result: BuildResult) -> None:
                 f"OCI_LAYERS: the layer {rule.name} brings files of the build machine into the image, so another"
                 f" machine builds another image: {' '.join(rule.content)}"
             )
+    for warning in result.warnings:
+        bb.warn(printable(f"OCI_LAYERS: {warning}"))
     if result.packages is not None:
         bb.note(f"packages: {packages_text(result.packages)}")
     if result.lock is not None:
