@@ -35,7 +35,7 @@ impl Base {
     /// [`Error::Layout`] for a layout that is broken or has no such image, [`Error::Spec`] for one of another platform.
     pub fn open(request: &BaseRequest, spec: &ImageSpec, progress: &Progress) -> Result<Self> {
         let layout = LayoutReader::open_image(&request.path, progress)?;
-        let entry = layout.choose(request.tag.as_deref(), &platform(&spec.platform)?)?;
+        let entry = layout.choose(request.tag.as_deref(), &platform(&spec.platform)?, progress)?;
         let manifest: ImageManifest = layout.read_document(&entry)?;
         let configuration: ImageConfiguration = layout.read_document(manifest.config())?;
         let document: Map<String, Value> = layout.read_document(manifest.config())?;

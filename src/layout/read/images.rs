@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::LayoutReader;
 use crate::error::{Error, Result};
+use crate::progress::Progress;
 use crate::spec::{
     ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor, ImageIndex, ImageManifest, MEDIA_TYPE_INDEX,
     MEDIA_TYPE_MANIFEST, Platform,
@@ -13,6 +14,9 @@ use crate::spec::{
 
 /// The tag that is meant where none is said.
 const USUAL_TAG: &str = "latest";
+
+/// How many images may be read to describe them in a message.
+const MOST_READ_FOR_A_MESSAGE: usize = 20;
 
 impl LayoutReader {
     /// The index entries of all manifests, those of nested indexes included, which inherit the names of theirs.
@@ -100,15 +104,16 @@ impl LayoutReader {
     /// without a name has any; of several the one called `latest` is meant where no tag is given.
     ///
     /// # Errors
-    /// [`Error::Layout`] telling what there is when none or several could be meant; those of [`LayoutReader::manifests`].
-    pub fn choose(&self, tag: Option<&str>, platform: &Platform) -> Result<Descriptor> {
+    /// [`Error::Layout`] telling what there is when none or several could be meant; those of [`LayoutReader::manifests`] and
+    /// [`LayoutReader::platform`]; [`Error::Interrupted`].
+    pub fn choose(&self, tag: Option<&str>, platform: &Platform, progress: &Progress) -> Result<Descriptor> {
         let all = self.manifests()?;
         let mut possible = all.clone();
         if let Some(tag) = tag {
             possible.retain(|entry| is_called(entry, tag) || all.len() == 1 && names(entry).is_empty());
         }
         if !is_one(&possible) {
-            possible = self.only_for(platform, possible)?;
+            possible = self.only_for(platform, possible, progress)?;
         }
         if !is_one(&possible) && tag.is_none() {
             let usual: Vec<_> = possible.iter().filter(|entry| is_called(entry, USUAL_TAG)).cloned().collect();
@@ -132,9 +137,10 @@ impl LayoutReader {
         ))
     }
 
-    fn only_for(&self, platform: &Platform, entries: Vec<Descriptor>) -> Result<Vec<Descriptor>> {
+    fn only_for(&self, platform: &Platform, entries: Vec<Descriptor>, progress: &Progress) -> Result<Vec<Descriptor>> {
         let mut found = Vec::new();
         for entry in entries {
+            progress.check()?;
             if is_for(self.platform(&entry)?.as_ref(), platform) {
                 found.push(entry);
             }
@@ -142,14 +148,13 @@ impl LayoutReader {
         Ok(found)
     }
 
-    /// What there is, for messages: an image that can't be read is shown without its platform.
+    /// What there is, for messages. Configurations are read of a few images only, and one that can't be read is no error.
     fn shown(&self, entries: &[Descriptor]) -> String {
+        let is_few = entries.len() <= MOST_READ_FOR_A_MESSAGE;
         let shown = |entry: &Descriptor| {
             let name = names(entry).into_iter().next().unwrap_or_else(|| entry.digest().to_string());
-            match self.platform(entry) {
-                Ok(Some(platform)) => format!("{name} for {}", shown_platform(&platform)),
-                _ => name,
-            }
+            let own = if is_few { self.platform(entry).ok().flatten() } else { entry.platform().clone() };
+            own.map_or_else(|| name.clone(), |own| format!("{name} for {}", shown_platform(&own)))
         };
         entries.iter().map(shown).collect::<Vec<_>>().join("; ")
     }
@@ -196,7 +201,6 @@ mod tests {
     use super::super::sample::{Sample, bytes, descriptor};
     use super::*;
     use crate::digest::Digest;
-    use crate::progress::Progress;
     use crate::spec::MEDIA_TYPE_CONFIG;
 
     fn platform(word: &str) -> Value {
@@ -264,7 +268,8 @@ mod tests {
         sample.index(|index| index["manifests"] = json!(top)).write(directory.path());
         let layout = LayoutReader::open(directory.path(), &Progress::default())?;
         let wanted = serde_json::from_value(platform(wanted)).unwrap();
-        let found = layout.choose(Some(tag).filter(|tag| !tag.is_empty()), &wanted)?.digest().to_string();
+        let found =
+            layout.choose(Some(tag).filter(|tag| !tag.is_empty()), &wanted, &Progress::default())?.digest().to_string();
         Ok(authors[&found].to_owned())
     }
 
