@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from ..errors import SpecError
 from ..parsing import check_created
 from ..spec import (
-    Base,
     Cache,
     Compression,
     Config,
@@ -21,7 +20,8 @@ from ..spec import (
     parse_layer_rules,
     parse_size,
 )
-from .datastore import Datastore, Reader, file_name_of_tag, reference_of
+from .base_image import base_of
+from .datastore import Datastore, Reader, reference_of
 from .deploy import Outputs
 from .labels import labels_of_origin
 
@@ -102,7 +102,7 @@ def image_spec(d: Datastore, outputs: Outputs) -> ImageSpec:
         created=created,
         annotations=dict(read.entries("OCI_IMAGE_ANNOTATIONS")),
         compression=Compression(read.text("OCI_LAYER_COMPRESSION"), read.number("OCI_LAYER_COMPRESSION_LEVEL")),
-        base=_base(read),
+        base=base_of(read),
         layers=_layers(read, outputs),
         output=outputs.spec(),
         threads=read.number("OCI_THREADS"),
@@ -120,25 +120,6 @@ def _command(read: Reader) -> tuple[str, ...] | None:
     """The command, or the entrypoint's arguments: recipes that give those empty it. Empty alone clears the base's."""
     command = read.optional_words("OCI_IMAGE_CMD")
     return command or read.words("OCI_IMAGE_ENTRYPOINT_ARGS") or command
-
-
-def _base(read: Reader) -> Base | None:
-    image, tag, mode = map(read.text, ("OCI_BASE_IMAGE", "OCI_BASE_IMAGE_TAG", "OCI_BASE_MODE"))
-    deployed = read.text("DEPLOY_DIR_IMAGE")
-    if not image:
-        return None
-    if "/" in image:
-        # The default is also what counts where no tag is said; an image that stands alone may have any.
-        return Base(image, tag if tag not in ("", "latest") else None, mode)
-    if re.fullmatch("[A-Za-z0-9][A-Za-z0-9.+_-]*", image) is None:
-        raise SpecError(
-            "must be the name of a recipe, its tag in OCI_BASE_IMAGE_TAG, or a path with a slash",
-            "OCI_BASE_IMAGE",
-            image,
-        )
-    # As another recipe of this class has deployed it; the link has the tag in its name.
-    link = f"{image}-{file_name_of_tag(tag)}-oci"
-    return Base(os.path.join(deployed, link), mode=mode)
 
 
 def _layers(read: Reader, outputs: Outputs) -> Layers:

@@ -14,6 +14,7 @@ from ..compare import Difference, diff
 from ..display import cache_notes, difference_text, error_text, packages_text, printable
 from ..errors import ImageError, SpecError
 from ..spec import ImageSpec, parse_size
+from .base_image import fetching_recipe, require_deployed
 from .datastore import Answered, Datastore, Reader
 from .deploy import Outputs
 from .description import VARIABLES, image_spec
@@ -61,6 +62,7 @@ def build_image(d: Datastore, suffix: str = "") -> None:
                 bb.note(f"{variable} is set, and has no meaning for image-oci-rs")
         outputs = Outputs.of(d, suffix)
         spec = image_spec(d, outputs)
+        require_deployed(Reader(d), spec.base)
         for variable, mode in (("OCI_LAYERS", "multi"), ("OCI_LAYER_LOCK", "auto")):
             # The image of debug files has one layer in every mode.
             if not suffix and d.getVar(variable) and spec.layers.mode != mode:
@@ -80,7 +82,8 @@ def build_image(d: Datastore, suffix: str = "") -> None:
 
 
 def _sentence(error: SpecError) -> str:
-    return printable(f"{VARIABLES.get(error.field, error.field)}: {error.detail}")
+    remedy = fetching_recipe(error.value) if error.field == "OCI_BASE_IMAGE" else ""
+    return printable(f"{VARIABLES.get(error.field, error.field)}: {error.detail}") + remedy
 
 
 def _build(d: Datastore, spec: ImageSpec) -> BuildResult:
