@@ -138,7 +138,7 @@ PSEUDO_IGNORE_PATHS .= "${@oci_rs_untracked(d)}"
 OCI_LAYER_MODE ?= "single"
 OCI_LAYER_MODE[doc] = "How the root filesystem is split into layers: single, multi as OCI_LAYERS says, or auto by recipe, so that an update changes few layers."
 OCI_LAYERS ?= ""
-OCI_LAYERS[doc] = "List: layers of the mode multi, lowest first, name:type:content with the type packages, directories, files or host; + or , part the content."
+OCI_LAYERS[doc] = "List: layers of the mode multi, lowest first, name:type:content with the type packages, directories, files or host; + or , part the content. Packages need not be in IMAGE_INSTALL."
 OCI_LAYER_MAX ?= "80"
 OCI_LAYER_MAX[doc] = "Most layers of the mode auto, 1 to 125."
 OCI_LAYER_LOCK ?= ""
@@ -230,6 +230,7 @@ python () {
         problem = oci_rs_own_library(d, 'bitbake.image').problem(d)
         if problem:
             raise bb.parse.SkipRecipe(problem)
+        oci_rs_own_library(d, 'bitbake.layer_packages').install(d)
 }
 
 python oci_rs_build_image () {
