@@ -154,7 +154,7 @@ do_image_debugfs_oci[file-checksums] += "${@oci_rs_checksums(d)}"
 # what it says, one that is set and empty clears it; labels and environment are both images'.
 #
 OCI_BASE_IMAGE ?= ""
-OCI_BASE_IMAGE[doc] = "Image to build upon: a recipe that deploys one, with this class or another; or the path of a layout directory or archive, which begins with / or ./."
+OCI_BASE_IMAGE[doc] = "Image to build upon: a recipe that deploys one, with this class, oci-fetch-rs or another; or the path of a layout directory or archive, which begins with / or ./."
 OCI_BASE_IMAGE_TAG ?= "latest"
 OCI_BASE_IMAGE_TAG[doc] = "Tag of the image to build upon: of a recipe, the OCI_IMAGE_TAG under which it deployed; of a path, latest also means the only one for the platform, whatever its tag is."
 OCI_BASE_MODE ?= "overlay"
