@@ -140,7 +140,7 @@ PSEUDO_IGNORE_PATHS .= "${@oci_rs_untracked(d)}"
 OCI_LAYER_MODE ?= "single"
 OCI_LAYER_MODE[doc] = "How the root filesystem is split into layers: single, multi as OCI_LAYERS says, or auto by recipe, so that an update changes few layers."
 OCI_LAYERS ?= ""
-OCI_LAYERS[doc] = "List: layers of the mode multi, lowest first, name:type:content with the type packages, directories, files or host; + or , part the content."
+OCI_LAYERS[doc] = "List: layers of the mode multi, lowest first, name:type:content with the type packages, directories, files or host; + or , part the content. Packages need not be in IMAGE_INSTALL."
 OCI_LAYER_MISSING ?= "error"
 OCI_LAYER_MISSING[doc] = "Whether a package or path in OCI_LAYERS that is not in the root filesystem fails the task (error) or is left out with a warning (warn)."
 OCI_LAYER_MAX ?= "80"
@@ -158,7 +158,7 @@ do_image_debugfs_oci[file-checksums] += "${@oci_rs_checksums(d)}"
 # what it says, one that is set and empty clears it; labels and environment are both images'.
 #
 OCI_BASE_IMAGE ?= ""
-OCI_BASE_IMAGE[doc] = "Image to build upon: a recipe that deploys one with this class, or the path of a layout directory or archive."
+OCI_BASE_IMAGE[doc] = "Image to build upon: a recipe that deploys one, with this class, oci-fetch-rs or another; or the path of a layout directory or archive, which begins with / or ./."
 OCI_BASE_IMAGE_TAG ?= "latest"
 OCI_BASE_IMAGE_TAG[doc] = "Tag of the image to build upon: of a recipe, the OCI_IMAGE_TAG under which it deployed; of a path, latest also means the only one for the platform, whatever its tag is."
 OCI_BASE_MODE ?= "overlay"
@@ -195,26 +195,11 @@ def oci_rs_untracked(d):
 
 def oci_rs_base_depends(d):
     """The task that deploys the base image, if a recipe does."""
-    base = (d.getVar('OCI_BASE_IMAGE') or '').strip()
-    return base + ':do_image_complete' if base and '/' not in base else ''
+    return oci_rs_own_library(d, 'bitbake.base_image').depends(d)
 
 def oci_rs_checksums(d):
     """Files that no other task has made: the lock file, a base image, a manifest, and what layers of the type host bring."""
-    import re, shlex
-    mode, packages = d.getVar('OCI_LAYER_MODE'), d.getVar('OCI_LAYER_PACKAGES') or ''
-    paths = [d.getVar('OCI_UPDATE_FROM'), d.getVar('OCI_LAYER_LOCK') if mode == 'auto' else '']
-    paths += [base for base in [d.getVar('OCI_BASE_IMAGE') or ''] if '/' in base]
-    paths += [packages.partition(':')[2]] if mode != 'single' and packages.startswith('manifest:') else []
-    try:
-        layers = [word.split(':', 2) for word in shlex.split(d.getVar('OCI_LAYERS') or '')] if mode == 'multi' else []
-    except ValueError:
-        # What the library says of it is better.
-        layers = []
-    contents = [layer[2] for layer in layers if layer[1:2] == ['host'] and len(layer) == 3]
-    # As the library parts them: two plus signs are part of a name.
-    words = [word for content in contents for word in re.findall(r'(?:[^+,]|\+\+|\+(?![A-Za-z0-9/]))+', content)]
-    paths = [(path or '').strip() for path in paths] + [word.rpartition(':')[0] for word in words]
-    return oci_rs_checksums_of(filter(None, paths))
+    return oci_rs_checksums_of(oci_rs_own_library(d, 'bitbake.inputs').input_paths(d))
 
 def oci_rs_entry_varflags(d):
     """The varflags that are entries, in the form in which vardeps names them."""
@@ -249,6 +234,7 @@ python () {
         problem = oci_rs_own_library(d, 'bitbake.image').problem(d)
         if problem:
             raise bb.parse.SkipRecipe(problem)
+        oci_rs_own_library(d, 'bitbake.layer_packages').install(d)
 }
 
 python oci_rs_build_image () {

@@ -54,7 +54,10 @@ deltask do_populate_lic
 deltask do_populate_sysroot
 
 def oci_index_rs_depends(d, across):
-    """The tasks that deploy the images: those of other multiconfigs, or those of this one."""
+    """The tasks after which the images are deployed: those of other multiconfigs, or those of this one.
+
+    Every recipe has do_build; only image recipes have do_image_complete.
+    """
     here = d.getVar('BB_CURRENT_MC') or ''
     here = '' if here == 'default' else here
     depends = []
@@ -64,9 +67,9 @@ def oci_index_rs_depends(d, across):
             continue
         other = parts[1] if len(parts) == 3 else here
         if across and other != here:
-            depends.append('mc:%s:%s:%s:do_image_complete' % (here, other, parts[-1]))
+            depends.append('mc:%s:%s:%s:do_build' % (here, other, parts[-1]))
         elif not across and other == here:
-            depends.append(parts[-1] + ':do_image_complete')
+            depends.append(parts[-1] + ':do_build')
     return ' '.join(depends)
 
 def oci_index_rs_checksums(d):

@@ -58,6 +58,8 @@ def check_release(release: Release) -> None:
     release.bitbake("the examples", *examples.NAMES)
     for name in examples.NAMES:
         say(name, examples.check(release, name))
+    release.bitbake("an image on a base of another kind of recipe", examples.ON_NO_IMAGE)
+    say(examples.ON_NO_IMAGE, examples.check_base(release))
     release.bitbake("an index, with the image of another machine", examples.INDEX)
     say(examples.INDEX, examples.check_index(release))
     before = image_digest(release)

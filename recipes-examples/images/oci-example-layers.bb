@@ -4,14 +4,14 @@ LICENSE = "MIT"
 inherit image image-oci-rs
 
 IMAGE_FSTYPES = "oci"
-IMAGE_INSTALL = "base-files base-passwd busybox lighttpd lighttpd-module-accesslog"
 IMAGE_FEATURES = ""
 IMAGE_LINGUAS = ""
 NO_RECOMMENDATIONS = "1"
 KERNELDEPMODDEPEND = ""
 KERNEL_DEPLOY_DEPEND = ""
 
-# Lowest first, what changes most last; each with what its packages depend on. `auto` does it by recipe, without a list.
+# Lowest first, what changes most last; each with what its packages depend on. IMAGE_INSTALL need not repeat the packages.
+# `auto` does it by recipe, without a list.
 OCI_LAYER_MODE = "multi"
 OCI_LAYERS = "\
     system:packages:base-files+base-passwd+busybox \

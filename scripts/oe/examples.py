@@ -9,6 +9,8 @@ from oe.release import Release, fail
 
 NAMES = ("oci-example-minimal", "oci-example-nonroot", "oci-example-app", "oci-example-layers")
 INDEX = "oci-example-index"
+# Its base image comes from a recipe that is no image recipe.
+ON_NO_IMAGE = "on-no-image"
 # Of each layer the files that tell it from the others; of the configuration what the recipe is about.
 LAYERS = {
     "oci-example-minimal": [{"bin/busybox", "dev/null", "etc/passwd"}],
@@ -55,6 +57,15 @@ def check(release: Release, name: str) -> str:
                 fail(f"{name}: {path!r} belongs to {record.uid}:{record.gid}")
     if name == "oci-example-app" and manifest["layers"][:1] != documents(release, "oci-example-minimal")[0]["layers"]:
         fail(f"{name} is not built upon the layer of oci-example-minimal")
+    return f"{digest}, layers: {len(layers)}"
+
+
+def check_base(release: Release) -> str:
+    """Compares the layers of an image with those of the base image that another kind of recipe has deployed."""
+    digest = validate(release, ON_NO_IMAGE)
+    layers = documents(release, ON_NO_IMAGE)[0]["layers"]
+    if len(layers) != 2 or layers[:1] != documents(release, NAMES[0])[0]["layers"]:
+        fail(f"{ON_NO_IMAGE} is not built upon the layer of {NAMES[0]}")
     return f"{digest}, layers: {len(layers)}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -62,10 +63,37 @@ def test_only_what_differs_is_stored(small_image: SmallImage, base: Path, mode: 
 
 def test_a_recipe_as_base_image_is_built_first(small_image: SmallImage) -> None:
     d = small_image('OCI_BASE_IMAGE = "container-base"').parse()
-    assert "container-base:do_image_complete" in d.getVarFlag("do_image_oci", "depends").split()
-    for line in ('OCI_BASE_IMAGE = "/srv/base"', ""):
+    # The one task that a recipe has which is no image too.
+    assert "container-base:do_build" in d.getVarFlag("do_image_oci", "depends").split()
+    for line in ('OCI_BASE_IMAGE = "/srv/base"', 'OCI_BASE_IMAGE = "./base"', ""):
         d = small_image(line).parse()
-        assert "do_image_complete" not in d.getVarFlag("do_image_oci", "depends")
+        assert "do_build" not in d.getVarFlag("do_image_oci", "depends")
+
+
+# How recipes name what they deploy: this class and container-bundle with the tag, others without; the archive alone.
+@pytest.mark.parametrize("name", ["lower-latest-oci", "lower-latest-oci.tar", "lower-oci", "lower-oci.tar"])
+def test_a_recipe_that_is_no_image_may_deploy_it(small_image: SmallImage, base: Path, name: str) -> None:
+    elsewhere = base.parents[3] / "elsewhere"
+    elsewhere.mkdir()
+    if name.endswith(".tar"):
+        shutil.copyfile(f"{base}.tar", elsewhere / name)
+    else:
+        shutil.copytree(base, elsewhere / name)
+    lines = ('OCI_BASE_IMAGE = "lower"', f'DEPLOY_DIR_IMAGE:task-image-oci = "{elsewhere}"')
+    outcome = built(small_image(*lines, 'ROOTFS_COMMAND:append = "; echo new > new"'))
+    _, lower, _ = layout_json(base)
+    _, manifest, _ = layout_json(outcome.deployed / "app-latest-oci")
+    assert manifest["layers"][:1] == lower["layers"]
+
+
+def test_every_place_that_was_tried_is_named(small_image: SmallImage) -> None:
+    outcome = small_image('OCI_BASE_IMAGE = "lower"', 'OCI_BASE_IMAGE_TAG = "1.0"').run()
+    assert not outcome.succeeded
+    places = [f"{outcome.deployed}/lower-{name}" for name in ("1.0-oci", "1.0-oci.tar", "oci", "oci.tar")]
+    assert (
+        "OCI_BASE_IMAGE: must be a recipe that deploys an image, under the tag in OCI_BASE_IMAGE_TAG;"
+        f" none of these exists: {', '.join(places)} (got 'lower')"
+    ) in outcome.output
 
 
 def test_a_base_image_that_is_a_file_is_in_the_signature(small_image: SmallImage, tmp_path: Path) -> None:
@@ -91,13 +119,46 @@ def test_a_base_image_behind_a_link_is_in_the_signature(small_image: SmallImage,
     assert checksums() != before
 
 
-@pytest.mark.parametrize("value", ["base:1.0", "mc:x:base", "base other"])
-def test_what_is_neither_a_recipe_nor_a_path_is_said_at_parse_time(small_image: SmallImage, value: str) -> None:
+NEITHER = (
+    "OCI_BASE_IMAGE: must be the name of a recipe, its tag in OCI_BASE_IMAGE_TAG, or a path that begins with / or ./"
+)
+
+
+@pytest.mark.parametrize("value", ["mc:x:base", "base other", "oci:/srv/base", "Images/base", "~/base", "a@sha256:1"])
+def test_what_is_neither_a_recipe_nor_a_path(small_image: SmallImage, value: str) -> None:
     skipped = small_image(f'OCI_BASE_IMAGE = "{value}"').parse().getVar("__SKIPPED")
-    assert skipped == (
-        "OCI_BASE_IMAGE: must be the name of a recipe, its tag in OCI_BASE_IMAGE_TAG, or a path with a slash"
-        f" (got '{value}')"
-    )
+    assert skipped == f"{NEITHER} (got '{value}')"
+
+
+DIGEST = f"sha256:{'5' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("value", "recipe", "image", "digest"),
+    [
+        ("docker.io/library/alpine:3.19", "alpine", "docker.io/library/alpine:3.19", "sha256:..."),
+        ("docker://quay.io/team/app_base:1", "app-base", "quay.io/team/app_base:1", "sha256:..."),
+        ("alpine:3.19", "alpine", "alpine:3.19", "sha256:..."),
+        ("library/alpine", "alpine", "library/alpine", "sha256:..."),
+        (f"localhost:5000/x@{DIGEST}", "x", "localhost:5000/x", DIGEST),
+    ],
+)
+def test_a_registry_is_refused_with_the_remedy(
+    small_image: SmallImage, value: str, recipe: str, image: str, digest: str
+) -> None:
+    build = small_image(f'OCI_BASE_IMAGE = "{value}"')
+    d = build.parse()
+    lines = d.getVar("__SKIPPED").splitlines()
+    assert lines[0] == f"{NEITHER} (got '{value}')"
+    assert f'Write {recipe}.bb and OCI_BASE_IMAGE = "{recipe}":' in lines[1]
+    assert lines[2:6] == [
+        '    LICENSE = "CLOSED"',
+        "    inherit oci-fetch-rs",
+        f'    OCI_FETCH_IMAGE = "{image}"',
+        f'    OCI_FETCH_DIGEST = "{digest}"',
+    ]
+    assert (len(lines) == 6) == (digest == DIGEST)
+    assert "do_build" not in d.getVarFlag("do_image_oci", "depends")
 
 
 def test_a_base_image_for_another_platform_stops_the_task(small_image: SmallImage, base: Path) -> None:

@@ -165,12 +165,12 @@ def test_the_images_are_built_first(index_recipe: IndexRecipe, current: str) -> 
     depends = set(d.getVarFlag("do_deploy", "depends").split())
     across = set(d.getVarFlag("do_deploy", "mcdepends").split())
     if current == "arm":
-        assert across == {"mc:arm:risc:there:do_image_complete", "mc:arm::default:do_image_complete"}
-        assert {"here:do_image_complete", "there:do_image_complete"} <= depends
+        assert across == {"mc:arm:risc:there:do_build", "mc:arm::default:do_build"}
+        assert {"here:do_build", "there:do_build"} <= depends
     else:
-        assert across == {"mc::arm:there:do_image_complete", "mc::risc:there:do_image_complete"}
-        assert {"here:do_image_complete", "default:do_image_complete"} <= depends
-        assert "there:do_image_complete" not in depends
+        assert across == {"mc::arm:there:do_build", "mc::risc:there:do_build"}
+        assert {"here:do_build", "default:do_build"} <= depends
+        assert "there:do_build" not in depends
     assert d.getVarFlag("do_deploy", "file-checksums").split() == ["/srv/image:False"]
     assert "python3-image-oci-rs-native:do_populate_sysroot" in depends
 

@@ -10,7 +10,6 @@ from ..errors import SpecError
 from ..layers import check_missing
 from ..parsing import check_created
 from ..spec import (
-    Base,
     Cache,
     Compression,
     Config,
@@ -24,7 +23,8 @@ from ..spec import (
     split_tag,
 )
 from .annotated_name import annotations_of
-from .datastore import Datastore, Reader, file_name_of_tag, reference_of
+from .base_image import base_of
+from .datastore import Datastore, Reader, reference_of
 from .deploy import Outputs
 from .labels import labels_of_origin
 
@@ -108,7 +108,7 @@ def image_spec(d: Datastore, outputs: Outputs) -> ImageSpec:
         created=created,
         annotations=annotations_of(read),
         compression=Compression(read.text("OCI_LAYER_COMPRESSION"), read.number("OCI_LAYER_COMPRESSION_LEVEL")),
-        base=_base(read),
+        base=base_of(read),
         layers=_layers(read, outputs),
         output=outputs.spec(),
         threads=read.number("OCI_THREADS"),
@@ -132,25 +132,6 @@ def _command(read: Reader) -> tuple[str, ...] | None:
     """The command, or the entrypoint's arguments: recipes that give those empty it. Empty alone clears the base's."""
     command = read.optional_words("OCI_IMAGE_CMD")
     return command or read.words("OCI_IMAGE_ENTRYPOINT_ARGS") or command
-
-
-def _base(read: Reader) -> Base | None:
-    image, tag, mode = map(read.text, ("OCI_BASE_IMAGE", "OCI_BASE_IMAGE_TAG", "OCI_BASE_MODE"))
-    deployed = read.text("DEPLOY_DIR_IMAGE")
-    if not image:
-        return None
-    if "/" in image:
-        # The default is also what counts where no tag is said; an image that stands alone may have any.
-        return Base(image, tag if tag not in ("", "latest") else None, mode)
-    if re.fullmatch("[A-Za-z0-9][A-Za-z0-9.+_-]*", image) is None:
-        raise SpecError(
-            "must be the name of a recipe, its tag in OCI_BASE_IMAGE_TAG, or a path with a slash",
-            "OCI_BASE_IMAGE",
-            image,
-        )
-    # As another recipe of this class has deployed it; the link has the tag in its name.
-    link = f"{image}-{file_name_of_tag(tag)}-oci"
-    return Base(os.path.join(deployed, link), mode=mode)
 
 
 def _layers(read: Reader, outputs: Outputs) -> Layers:

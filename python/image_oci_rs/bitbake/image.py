@@ -15,6 +15,7 @@ from ..display import cache_notes, difference_text, error_text, packages_text, p
 from ..errors import ImageError, SpecError
 from ..spec import ImageSpec, parse_size
 from .annotated_name import note_on_annotated_name
+from .base_image import fetching_recipe, require_deployed
 from .datastore import Answered, Datastore, Reader, reference_of
 from .deploy import Outputs
 from .description import VARIABLES, image_spec
@@ -65,6 +66,7 @@ def build_image(d: Datastore, suffix: str = "") -> None:
         name_note = note_on_annotated_name(Reader(d), *reference_of(Reader(d)))
         if name_note is not None:
             bb.note(printable(name_note))
+        require_deployed(Reader(d), spec.base)
         for variable, mode in (("OCI_LAYERS", "multi"), ("OCI_LAYER_LOCK", "auto")):
             # The image of debug files has one layer in every mode.
             if not suffix and d.getVar(variable) and spec.layers.mode != mode:
@@ -84,7 +86,8 @@ def build_image(d: Datastore, suffix: str = "") -> None:
 
 
 def _sentence(error: SpecError) -> str:
-    return printable(f"{VARIABLES.get(error.field, error.field)}: {error.detail}")
+    remedy = fetching_recipe(error.value) if error.field == "OCI_BASE_IMAGE" else ""
+    return printable(f"{VARIABLES.get(error.field, error.field)}: {error.detail}") + remedy
 
 
 def _build(d: Datastore, spec: ImageSpec) -> BuildResult:

@@ -6,6 +6,13 @@ python do_build () {
     pass
 }
 
+# Fetches nothing.
+python do_fetch () {
+    pass
+}
+do_fetch[dirs] = "${DL_DIR}"
+addtask fetch
+
 # staging.bbclass puts this in front of the prefuncs of every task that depends on something from a sysroot.
 python staging_taskhandler () {
     for task in e.tasklist:

@@ -6,6 +6,8 @@ inherit_defer image_types ${IMAGE_CLASSES} ${@'image-container' if 'container' i
 
 IMAGE_CLASSES ??= ""
 ROOTFS_BOOTSTRAP_INSTALL = "run-postinsts"
+IMAGE_INSTALL ?= ""
+PACKAGE_INSTALL ?= "${IMAGE_INSTALL} ${ROOTFS_BOOTSTRAP_INSTALL}"
 ROOTFS_COMMAND ?= ":"
 ROOTFS_DEBUG_COMMAND ?= ":"
 IMAGE_PREPROCESS_COMMAND ?= ""
@@ -25,6 +27,7 @@ fakeroot do_rootfs () {
 }
 do_rootfs[cleandirs] = "${IMGDEPLOYDIR} ${IMAGE_ROOTFS}"
 do_rootfs[dirs] = "${IMAGE_ROOTFS}"
+do_rootfs[vardeps] += "PACKAGE_INSTALL"
 addtask rootfs
 
 fakeroot do_image () {
