@@ -6,6 +6,7 @@
 pub mod error;
 pub mod epoch;
 pub mod digest;
+pub mod kernel;
 pub mod spec;
 pub mod progress;
 pub mod parallel;

@@ -8,6 +8,7 @@ use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use image_oci_rs::Error;
 use image_oci_rs::image::{BuildResult, ImageSpec, build};
@@ -213,16 +214,47 @@ fn a_source_that_is_not_there_or_is_neither_tree_nor_archive_is_named() {
     assert!(error.contains("/dev/null") && error.contains("a directory or a tar archive"), "{error}");
 }
 
-/// What /proc shows has no length until it is read, as a log has another one by the time it is read.
 #[test]
-fn a_file_that_grows_while_it_is_read_fails_the_build() {
-    let (root, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let proc_like = root.path().join("grows");
-    fs::write(&proc_like, "1234").unwrap();
-    for (promised, said) in [(2_u64, "it grew beyond 2 bytes"), (9, "it shrank below 9 bytes")] {
-        let error = layer_lines::layer_of_a_file(&proc_like, promised, out.path()).unwrap_err().to_string();
-        assert!(error.contains("grows") && error.contains(said), "{error}");
+fn a_file_that_changes_after_it_was_listed_fails_the_build() {
+    let other = |root: &Path, text: &str| {
+        fs::write(root.join("other"), text).unwrap();
+        fs::rename(root.join("other"), root.join("d/f")).unwrap();
+    };
+    let later = SystemTime::UNIX_EPOCH + Duration::from_secs(7);
+    type Change<'a> = &'a dyn Fn(&Path);
+    let changes: [(Change<'_>, &str); 7] = [
+        (&|root| fs::write(root.join("d/f"), "12345").unwrap(), "it grew beyond 4 bytes"),
+        (&|root| fs::write(root.join("d/f"), "123").unwrap(), "it shrank below 4 bytes"),
+        (&|root| fs::write(root.join("d/f"), "5678").unwrap(), "it was written to"),
+        (&|root| File::open(root.join("d/f")).unwrap().set_modified(later).unwrap(), "it was written to"),
+        (&|root| other(root, "1234"), "it was replaced by another file"),
+        (&|root| fs::remove_file(root.join("d/f")).unwrap(), "No such file or directory"),
+        (
+            &|root| {
+                fs::rename(root.join("d"), root.join("e")).unwrap();
+                symlink("e", root.join("d")).unwrap();
+            },
+            "it was replaced by something else",
+        ),
+    ];
+    for (change, said) in changes {
+        let (root, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::create_dir(root.path().join("d")).unwrap();
+        fs::write(root.path().join("d/f"), "1234").unwrap();
+        let error = layer_lines::layer_of_a_changing_tree(root.path(), out.path(), || change(root.path())).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("d/f") && error.contains(said), "{error}");
     }
+}
+
+/// Other image tasks hard-link the root filesystem while this one reads it.
+#[test]
+fn a_new_name_for_a_file_is_no_change() {
+    let (root, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fs::write(root.path().join("f"), "1234").unwrap();
+    let link = || fs::hard_link(root.path().join("f"), out.path().join("link")).unwrap();
+    let layer = layer_lines::layer_of_a_changing_tree(root.path(), out.path(), link).unwrap();
+    assert_eq!((layer.counts.files, layer.content_bytes), (1, 4));
 }
 
 #[test]

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The order, lowest first. A module uses only those in front of it.
-const ORDER: [&str; 20] = [
+const ORDER: [&str; 21] = [
     "error",
     "epoch",
     "digest",
+    "kernel",
     "spec",
     "progress",
     "parallel",

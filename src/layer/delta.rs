@@ -136,16 +136,14 @@ fn same_content(one: &Content, other: &Content, size: u64, progress: &Progress) 
     while left > 0 {
         progress.check()?;
         let count = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
-        ones.read_exact(&mut bytes[..count]).map_err(Error::io("read", one.name()))?;
-        others.read_exact(&mut other_bytes[..count]).map_err(Error::io("read", other.name()))?;
+        ones.read_exact(&mut bytes[..count]).map_err(|error| Error::io("read", &one.name())(error))?;
+        others.read_exact(&mut other_bytes[..count]).map_err(|error| Error::io("read", &other.name())(error))?;
         if bytes[..count] != other_bytes[..count] {
             return Ok(false);
         }
         left -= count as u64;
     }
-    if ones.has_more().map_err(Error::io("read", one.name()))? {
-        return Err(Error::rootfs(one.name(), format!("it grew beyond {size} bytes while it was read")));
-    }
+    ones.finish()?;
     Ok(true)
 }
 

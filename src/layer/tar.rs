@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_stands_in_the_extended_header_and_nothing_else_does() {
-        let file = |size| Kind::File { size, content: Content::Path("/x".into()) };
+        let file = |size| Kind::File { size, content: Content::Empty };
         let mut owned = entry(b"f", file(0));
         (owned.uid, owned.gid) = (4_294_967_294, 2_097_152);
         let mut labelled = entry(b"f", file(0));

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
-use std::path::PathBuf;
 
 use libdeflater::crc32;
 use serde::Serialize;
@@ -196,7 +195,7 @@ impl<'a> LayerWriter<'a> {
         let name = path[parent.len()..].strip_prefix(b"/").unwrap_or(&path[parent.len()..]);
         let slash: &[u8] = if parent.is_empty() { b"" } else { b"/" };
         let whiteout = Entry {
-            kind: Kind::File { size: 0, content: Content::Path(PathBuf::new()) },
+            kind: Kind::File { size: 0, content: Content::Empty },
             mode: 0o644,
             ..Entry::implied_directory([parent, slash, b".wh.", name].concat())
         };
@@ -244,16 +243,16 @@ impl<'a> LayerWriter<'a> {
 
     fn copy_content(&mut self, content: &Content, size: u64) -> Result<()> {
         let mut reader = content.open()?;
-        let name = content.name();
         let mut remaining = size;
         while remaining > 0 {
             self.progress.check()?;
             let room = self.member_size.saturating_sub(self.buffer.len()).max(1);
             let want = usize::try_from(remaining).unwrap_or(usize::MAX).min(room);
             let start = self.buffer.len();
-            let read = reader.append(want, &mut self.buffer).map_err(Error::io("read", name))?;
+            let read =
+                reader.append(want, &mut self.buffer).map_err(|error| Error::io("read", &content.name())(error))?;
             if read < want {
-                return Err(Error::rootfs(name, format!("it shrank below {size} bytes while it was read")));
+                return Err(Error::rootfs(content.name(), format!("it shrank below {size} bytes while it was read")));
             }
             self.hash_from(start);
             self.progress.add_bytes(want as u64);
@@ -262,9 +261,7 @@ impl<'a> LayerWriter<'a> {
                 self.send()?;
             }
         }
-        if reader.has_more().map_err(Error::io("read", name))? {
-            return Err(Error::rootfs(name, format!("it grew beyond {size} bytes while it was read")));
-        }
+        reader.finish()?;
         let start = self.buffer.len();
         self.buffer.extend_from_slice(&[0; BLOCK][..padding(size)]);
         self.hash_from(start);

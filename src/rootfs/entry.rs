@@ -1,11 +1,12 @@
 //! One entry of a root filesystem, whatever it was read from.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::tree::TreeFile;
 use super::xattr::Xattrs;
 use crate::error::{Error, Result};
 
@@ -109,8 +110,10 @@ impl Entry {
 /// Where the bytes of a regular file are.
 #[derive(Clone, Debug)]
 pub enum Content {
-    /// In a file of this machine.
-    Path(PathBuf),
+    /// Nowhere: there are none.
+    Empty,
+    /// In a file of a directory tree.
+    Tree(TreeFile),
     /// At an offset inside an archive.
     Slice {
         /// The archive.
@@ -126,35 +129,36 @@ impl Content {
     /// A reader of the content.
     ///
     /// # Errors
-    /// [`Error::Io`] when the file can't be opened.
-    pub fn open(&self) -> Result<ContentReader> {
-        match self {
-            Self::Path(path) => {
-                // Without NOFOLLOW a link, without NONBLOCK a pipe, put there since the walk, would be read instead.
-                let file = OpenOptions::new()
-                    .read(true)
-                    .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-                    .open(path)
-                    .map_err(Error::io("open", path))?;
-                Ok(ContentReader::File(file))
-            }
-            Self::Slice { file, offset, .. } => Ok(ContentReader::Slice { file: Arc::clone(file), position: *offset }),
-        }
+    /// [`Error::Io`] when the file can't be opened, [`Error::Rootfs`] when it is not the one that was listed.
+    pub fn open(&self) -> Result<ContentReader<'_>> {
+        Ok(match self {
+            Self::Empty => ContentReader::Empty,
+            Self::Tree(listed) => ContentReader::File { file: listed.open()?, listed },
+            Self::Slice { file, offset, .. } => ContentReader::Slice { file: Arc::clone(file), position: *offset },
+        })
     }
 
     /// The file to name when reading fails.
-    pub fn name(&self) -> &PathBuf {
+    pub fn name(&self) -> PathBuf {
         match self {
-            Self::Path(path) => path,
-            Self::Slice { name, .. } => name,
+            Self::Empty => PathBuf::new(),
+            Self::Tree(file) => file.place(),
+            Self::Slice { name, .. } => name.clone(),
         }
     }
 }
 
 /// Reads a regular file's content, and beyond it in an archive: the caller knows the size.
-pub enum ContentReader {
+pub enum ContentReader<'a> {
+    /// Nothing to read.
+    Empty,
     /// A file of its own.
-    File(File),
+    File {
+        /// The open file.
+        file: File,
+        /// What it was when the tree was listed.
+        listed: &'a TreeFile,
+    },
     /// A part of an archive.
     Slice {
         /// The archive.
@@ -164,7 +168,7 @@ pub enum ContentReader {
     },
 }
 
-impl ContentReader {
+impl ContentReader<'_> {
     /// Appends the next `count` bytes to `buffer`, or fewer where the content ends before.
     ///
     /// # Errors
@@ -172,27 +176,32 @@ impl ContentReader {
     pub fn append(&mut self, count: usize, buffer: &mut Vec<u8>) -> io::Result<usize> {
         match self {
             // std reads into the room of the buffer without filling it with zeros first, for its own files only.
-            Self::File(file) => file.take(count as u64).read_to_end(buffer),
-            Self::Slice { .. } => self.take(count as u64).read_to_end(buffer),
+            Self::File { file, .. } => file.take(count as u64).read_to_end(buffer),
+            Self::Empty | Self::Slice { .. } => self.take(count as u64).read_to_end(buffer),
         }
     }
 
-    /// Whether content follows after the size that was promised. An archive fixes its sizes, so there it never does.
+    /// Ends reading, after as many bytes as the entry's size. Fails if the file is no longer what it was when the tree was
+    /// listed, so that what was read may be a mixture.
     ///
     /// # Errors
-    /// What reading gives.
-    pub fn has_more(&mut self) -> io::Result<bool> {
-        match self {
-            Self::File(file) => Ok(file.read(&mut [0])? != 0),
-            Self::Slice { .. } => Ok(false),
+    /// [`Error::Rootfs`] with what has changed; [`Error::Io`].
+    pub fn finish(self) -> Result<()> {
+        let Self::File { mut file, listed } = self else { return Ok(()) };
+        listed.check(&file)?;
+        // Some file systems make contents up and give a length of 0.
+        if file.read(&mut [0]).map_err(Error::io("read", &listed.place()))? != 0 {
+            return Err(Error::rootfs(listed.place(), "it has more bytes than its length says"));
         }
+        Ok(())
     }
 }
 
-impl Read for ContentReader {
+impl Read for ContentReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::File(file) => file.read(buffer),
+            Self::Empty => Ok(0),
+            Self::File { file, .. } => file.read(buffer),
             Self::Slice { file, position } => {
                 let count = file.read_at(buffer, *position)?;
                 *position += count as u64;

@@ -1,20 +1,19 @@
 //! Finds out how much there is to pack, long before the walk has seen it all.
 
 use std::collections::BTreeSet;
-use std::ffi::CString;
-use std::io;
-use std::mem::MaybeUninit;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::path::Path;
 
 use super::Source;
+use crate::kernel;
 use crate::progress::Progress;
 
 /// Tells `progress` how many entries the only one of `sources` has and how many bytes their contents, if it is a directory:
 /// an archive is read before it is packed and says so itself, and of several sources nobody knows what will remain.
 ///
-/// This is the one place that goes round libc on purpose. Kinds and sizes of what has content are the same with and without
-/// pseudo, and asking pseudo would cost every entry a second round trip. Nothing that is found here reaches the image.
+/// It asks the kernel: kinds and sizes of what has content are the same with and without pseudo, and asking pseudo would cost
+/// every entry a further round trip. Nothing that is found here reaches the image.
 pub fn measure(sources: &[Source], progress: &Progress) {
     if let [source] = sources {
         // What can't be read has no total; the build itself will say why.
@@ -26,47 +25,27 @@ pub fn measure(sources: &[Source], progress: &Progress) {
 
 /// Counts as a layer does: no sockets, and what has several names has its content once.
 fn count(root: &Path, progress: &Progress) -> Option<(u64, u64)> {
+    let root = File::open(root).ok()?;
     let mut entries = 1;
     let mut bytes = 0;
     let mut shared = BTreeSet::new();
-    let mut pending: Vec<PathBuf> = vec![root.to_owned()];
-    while let Some(directory) = pending.pop() {
+    let mut pending = vec![Vec::new()];
+    while let Some(path) = pending.pop() {
         progress.check().ok()?;
-        for child in std::fs::read_dir(&directory).ok()? {
-            let path = child.ok()?.path();
-            let status = status_of(&path).ok()?;
-            let kind = u32::from(status.stx_mode) & libc::S_IFMT;
-            let identity = (status.stx_dev_major, status.stx_dev_minor, status.stx_ino);
-            entries += u64::from(kind != libc::S_IFSOCK);
-            match kind {
-                libc::S_IFDIR => pending.push(path),
-                libc::S_IFREG if status.stx_nlink == 1 || shared.insert(identity) => bytes += status.stx_size,
+        let opened = (!path.is_empty()).then(|| kernel::open_beneath(root.as_fd(), &path)).transpose().ok()?;
+        let directory = opened.as_ref().unwrap_or(&root).as_fd();
+        for child in kernel::list(directory).ok()? {
+            let status = kernel::status_at(directory, &child.name).ok()?;
+            entries += u64::from(status.file_type != libc::S_IFSOCK);
+            match status.file_type {
+                libc::S_IFDIR if path.is_empty() => pending.push(child.name.into_bytes()),
+                libc::S_IFDIR => pending.push([&path, child.name.as_bytes()].join(&b'/')),
+                libc::S_IFREG if status.links == 1 || shared.insert(status.identity) => bytes += status.size,
                 _ => {}
             }
         }
     }
     Some((entries, bytes))
-}
-
-fn status_of(path: &Path) -> io::Result<libc::statx> {
-    let path = CString::new(path.as_os_str().as_bytes())?;
-    let mut status = MaybeUninit::<libc::statx>::zeroed();
-    // SAFETY: the path ends with NUL, and the kernel writes one `statx` to where there is room for one.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_statx,
-            libc::AT_FDCWD,
-            path.as_ptr(),
-            libc::AT_SYMLINK_NOFOLLOW,
-            libc::STATX_BASIC_STATS,
-            status.as_mut_ptr(),
-        )
-    };
-    if result != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: it was zeroed, which is a value of this plain structure, and the kernel has filled it.
-    Ok(unsafe { status.assume_init() })
 }
 
 #[cfg(test)]

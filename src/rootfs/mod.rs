@@ -1,24 +1,27 @@
 //! Reads root filesystems: a directory tree, or an archive of one, or several laid over one another.
 //!
-//! This is the only module that looks at the root filesystem. It does so through `std` and `libc` alone: image tasks of
-//! BitBake run under pseudo, which is preloaded in front of libc and knows owners, devices and capabilities that the
-//! file system itself does not have. What goes round libc gets the wrong answer.
+//! This is the only module that looks at the root filesystem. Attributes are asked for through `std` and `libc` alone: image
+//! tasks of BitBake run under pseudo, which is preloaded in front of libc and knows owners, devices and capabilities that
+//! the file system itself does not have. What bypasses libc gets the wrong answer. Contents, names and inode numbers are
+//! the same with and without pseudo; `kernel` reads those.
 
 mod archive;
 mod entry;
 mod measure;
 mod merge;
+mod tree;
 mod walk;
 mod xattr;
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use archive::read_layer;
 pub use entry::{Content, ContentReader, Device, Entry, Inode, Kind};
 pub use measure::measure;
 pub use merge::parents_of;
+pub use tree::TreeFile;
 pub use xattr::XattrPolicy;
 
 use crate::error::{Error, Result};
@@ -102,11 +105,4 @@ fn open_one(
     } else {
         Err(Error::rootfs(path, "a root filesystem is a directory or a tar archive, and this is neither"))
     }
-}
-
-/// Joins a path of the image to a directory of this machine.
-fn join(root: &Path, path: &[u8]) -> PathBuf {
-    use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt;
-    if path.is_empty() { root.to_owned() } else { root.join(OsStr::from_bytes(path)) }
 }

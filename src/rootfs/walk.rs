@@ -1,18 +1,19 @@
 //! Reads a directory tree.
 //!
-//! Under pseudo every lstat and llistxattr is a round trip to its server, and listing a directory is none. So one thread
+//! Under pseudo every fstatat and llistxattr is a round trip to its server, and listing a directory is none. So one thread
 //! finds out what there is, in order, and several read the attributes of what it has found.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
+use std::ffi::CString;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::Entries;
 use super::entry::{Content, Device, Entry, Inode, Kind};
-use super::join;
+use super::tree::{self, Attributes, Directory, Tree, TreeFile};
 use super::xattr::{self, XattrPolicy};
 use crate::error::{Error, Result};
 use crate::parallel;
@@ -26,18 +27,19 @@ const THREADS: usize = 4;
 const BATCH: usize = 64;
 const BATCHES_AHEAD: usize = 64;
 
+/// How many directories stay open for the threads that read attributes. They open again what was closed too early.
+const OPEN_DIRECTORIES: usize = 64;
+
 /// The entries below the directory `root` and `root` itself, sorted by the bytes of the path. Their inodes are those of
 /// the source with this number.
 ///
 /// # Errors
-/// [`Error::Io`] when the system gives no more threads. The iterator yields [`Error::Io`] about what can't be read, and
-/// [`Error::Rootfs`] about what changes meanwhile.
+/// [`Error::Io`] when `root` can't be opened or the system gives no more threads. The iterator yields [`Error::Io`] about
+/// what can't be read, and [`Error::Rootfs`] about what changes meanwhile.
 pub fn walk(root: &Path, source: usize, policy: &XattrPolicy, progress: &Arc<Progress>) -> Result<Entries> {
-    let found = Found::new(root.to_owned(), Arc::clone(progress));
-    let reader = Reader { root: root.to_owned(), source, policy: policy.clone(), progress: Arc::clone(progress) };
-    let read = move |batch: Vec<Result<Name>>| -> Vec<Result<Entry>> {
-        batch.into_iter().map(|name| name.and_then(|name| reader.read(name))).collect()
-    };
+    let found = Found::new(&Tree::open(root)?, Arc::clone(progress));
+    let reader = Reader { source, policy: policy.clone(), progress: Arc::clone(progress) };
+    let read = move |batch: Vec<Result<Name>>| -> Vec<Result<Entry>> { reader.read_all(batch) };
     let batches = parallel::ordered("read attributes", THREADS, BATCHES_AHEAD, Batches(found), read)?;
     Ok(Box::new(batches.flat_map(|batch| batch.unwrap_or_else(|error| vec![Err(error)]))))
 }
@@ -47,18 +49,42 @@ pub fn walk(root: &Path, source: usize, policy: &XattrPolicy, progress: &Arc<Pro
 /// # Errors
 /// [`Error::Io`] and [`Error::Rootfs`].
 pub fn file(path: &Path, source: usize, policy: &XattrPolicy, progress: &Arc<Progress>) -> Result<Entry> {
-    let root = path.parent().unwrap_or(path).to_owned();
+    let directory = match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        parent => parent.unwrap_or(path),
+    };
     let name = path.file_name().unwrap_or_default().as_bytes().to_vec();
-    let reader = Reader { root, source, policy: policy.clone(), progress: Arc::clone(progress) };
-    let entry = reader.read(Name { path: name, is_directory: false })?;
+    let reader = Reader { source, policy: policy.clone(), progress: Arc::clone(progress) };
+    let parent = Directory::root(&Tree::open(directory)?);
+    let entry = reader.read(Name { path: name, parent, itself: None }, &mut None)?;
     Ok(Entry { path: Vec::new(), ..entry })
 }
 
-/// A path, and whether it is a directory.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+/// A path, the directory that it is in, and what it is if that is a directory.
 struct Name {
     path: Vec<u8>,
-    is_directory: bool,
+    parent: Arc<Directory>,
+    itself: Option<Arc<Directory>>,
+}
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path
+    }
+}
+
+impl Eq for Name {}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.path.cmp(&other.path)
+    }
 }
 
 /// What there is, sorted by the bytes of the path.
@@ -66,31 +92,29 @@ struct Name {
 /// What is known but not yet due waits in a heap. A directory's children sort behind it, so listing a directory when it is
 /// its turn is early enough, and only the siblings of the directories on the way are held in memory.
 struct Found {
-    root: PathBuf,
     progress: Arc<Progress>,
     pending: BinaryHeap<Reverse<Name>>,
+    open: VecDeque<Arc<OwnedFd>>,
 }
 
 impl Found {
-    fn new(root: PathBuf, progress: Arc<Progress>) -> Self {
-        let top = Name { path: Vec::new(), is_directory: true };
-        Self { root, progress, pending: BinaryHeap::from([Reverse(top)]) }
+    fn new(tree: &Arc<Tree>, progress: Arc<Progress>) -> Self {
+        let root = Directory::root(tree);
+        let top = Name { path: Vec::new(), parent: Arc::clone(&root), itself: Some(root) };
+        Self { progress, pending: BinaryHeap::from([Reverse(top)]), open: VecDeque::with_capacity(OPEN_DIRECTORIES) }
     }
 
-    fn remember_children(&mut self, path: &[u8]) -> Result<()> {
+    fn remember_children(&mut self, directory: &Arc<Directory>, path: &[u8]) -> Result<()> {
         self.progress.check()?;
-        let place = join(&self.root, path);
-        let failed = || Error::io("read the directory", &place);
-        for child in std::fs::read_dir(&place).map_err(failed())? {
-            let child = child.map_err(failed())?;
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "a directory is one with and without pseudo, and asking is dear"
-            )]
-            let is_directory = child.file_type().map_err(failed())?.is_dir();
-            let name = child.file_name();
-            let path = if path.is_empty() { name.into_encoded_bytes() } else { [path, name.as_bytes()].join(&b'/') };
-            self.pending.push(Reverse(Name { path, is_directory }));
+        if self.open.len() == OPEN_DIRECTORIES {
+            self.open.pop_front();
+        }
+        self.open.push_back(directory.open()?);
+        for (name, identity) in directory.children()? {
+            let name = name.into_bytes();
+            let path = if path.is_empty() { name } else { [path, &name].join(&b'/') };
+            let itself = identity.map(|identity| directory.at(path.clone(), identity));
+            self.pending.push(Reverse(Name { path, parent: Arc::clone(directory), itself }));
         }
         Ok(())
     }
@@ -101,7 +125,10 @@ impl Iterator for Found {
 
     fn next(&mut self) -> Option<Self::Item> {
         let Reverse(name) = self.pending.pop()?;
-        let listed = if name.is_directory { self.remember_children(&name.path) } else { Ok(()) };
+        let listed = match &name.itself {
+            Some(directory) => self.remember_children(&Arc::clone(directory), &name.path),
+            None => Ok(()),
+        };
         Some(listed.map(|()| name))
     }
 }
@@ -119,59 +146,89 @@ impl<I: Iterator> Iterator for Batches<I> {
 
 #[derive(Clone)]
 struct Reader {
-    root: PathBuf,
     source: usize,
     policy: XattrPolicy,
     progress: Arc<Progress>,
 }
 
 impl Reader {
-    /// Reads the attributes of one entry: one lstat and one llistxattr.
-    fn read(&self, name: Name) -> Result<Entry> {
+    fn read_all(&self, names: Vec<Result<Name>>) -> Vec<Result<Entry>> {
+        let mut open = None;
+        names.into_iter().map(|name| name.and_then(|name| self.read(name, &mut open))).collect()
+    }
+
+    /// Reads the attributes of one entry: one fstatat and one llistxattr. `open` keeps its directory open for the next.
+    fn read(&self, name: Name, open: &mut Option<Arc<OwnedFd>>) -> Result<Entry> {
         self.progress.check()?;
-        let Name { path, is_directory } = name;
-        // The root may have been named by a link to it; with the dot it is what the link points to.
-        let place = if path.is_empty() { self.root.join(".") } else { join(&self.root, &path) };
-        let metadata = std::fs::symlink_metadata(&place).map_err(Error::io("read the attributes of", &place))?;
-        let kind = kind_of(&place, &metadata)?;
-        if matches!(kind, Kind::Directory) != is_directory {
-            return Err(Error::rootfs(place, "it was replaced by something else while the tree was read"));
+        let Name { path, parent, itself } = name;
+        let place = || parent.tree().place(&path);
+        let directory = open.insert(parent.open()?);
+        let failed = |error| Error::io("read the attributes of", &place())(error);
+        // The root is asked for as what is in it.
+        let name = match path.rsplit(|byte| *byte == b'/').next() {
+            None | Some(b"") => c".".to_owned(),
+            Some(name) => tree::name(name).map_err(failed)?,
+        };
+        let attributes = tree::attributes(directory.as_fd(), &name).map_err(failed)?;
+        let is_same = itself.as_ref().is_none_or(|itself| itself.is(&attributes));
+        let entry_kind = self.kind(&parent, &path, directory, &name, &attributes)?;
+        if matches!(entry_kind, Kind::Directory) != itself.is_some() || !is_same {
+            return Err(tree::replaced(place()));
         }
-        let (xattrs, xattrs_left_out) = xattr::read(&place, &self.policy)?;
+        // There is no llistxattr relative to a descriptor; this path begins with one.
+        let by_descriptor = [format!("/proc/self/fd/{}/", directory.as_raw_fd()).as_bytes(), name.as_bytes()].concat();
+        let by_descriptor = tree::name(&by_descriptor).map_err(failed)?;
+        let (xattrs, xattrs_left_out) = xattr::read(&by_descriptor, &place, &self.policy)?;
         Ok(Entry {
-            inode: self.shared_inode(&kind, &metadata),
-            path,
-            kind,
-            mode: metadata.mode() & 0o7777,
-            uid: metadata.uid(),
-            gid: metadata.gid(),
-            mtime: metadata.mtime(),
+            inode: self.shared_inode(&entry_kind, &attributes),
+            kind: entry_kind,
+            mode: attributes.st_mode & 0o7777,
+            uid: attributes.st_uid,
+            gid: attributes.st_gid,
+            mtime: attributes.st_mtime,
             xattrs,
             xattrs_left_out,
             implied: false,
+            path,
         })
     }
 
-    fn shared_inode(&self, kind: &Kind, metadata: &std::fs::Metadata) -> Option<Inode> {
-        let shared = metadata.nlink() > 1 && !matches!(kind, Kind::Directory | Kind::Socket);
-        shared.then(|| (self.source, metadata.dev(), metadata.ino()))
+    fn shared_inode(&self, kind: &Kind, attributes: &Attributes) -> Option<Inode> {
+        let shared = attributes.st_nlink > 1 && !matches!(kind, Kind::Directory | Kind::Socket);
+        shared.then_some((self.source, attributes.st_dev, attributes.st_ino))
     }
-}
-fn kind_of(place: &Path, metadata: &std::fs::Metadata) -> Result<Kind> {
-    // Linux's device numbers have 32 bits; pseudo extends the sign of large ones to 64.
-    let rdev = metadata.rdev() & 0xffff_ffff;
-    let device = || Device { major: libc::major(rdev), minor: libc::minor(rdev) };
-    Ok(match metadata.mode() & libc::S_IFMT {
-        libc::S_IFREG => Kind::File { size: metadata.size(), content: Content::Path(place.to_owned()) },
-        libc::S_IFDIR => Kind::Directory,
-        libc::S_IFLNK => {
-            let target = std::fs::read_link(place).map_err(Error::io("read the link", place))?;
-            Kind::Symlink(target.into_os_string().into_encoded_bytes())
-        }
-        libc::S_IFCHR => Kind::CharDevice(device()),
-        libc::S_IFBLK => Kind::BlockDevice(device()),
-        libc::S_IFIFO => Kind::Fifo,
-        libc::S_IFSOCK => Kind::Socket,
-        other => return Err(Error::rootfs(place, format!("it has the unknown file type {other:#o}"))),
-    })
+
+    fn kind(
+        &self,
+        parent: &Directory,
+        path: &[u8],
+        directory: &OwnedFd,
+        name: &CString,
+        attributes: &Attributes,
+    ) -> Result<Kind> {
+        // Linux's device numbers have 32 bits; pseudo extends the sign of large ones to 64.
+        let rdev = attributes.st_rdev & 0xffff_ffff;
+        let device = || Device { major: libc::major(rdev), minor: libc::minor(rdev) };
+        let place = || parent.tree().place(path);
+        Ok(match attributes.st_mode & libc::S_IFMT {
+            libc::S_IFREG => {
+                let size = attributes.st_size.try_into().unwrap_or_default();
+                Kind::File { size, content: Content::Tree(TreeFile::new(parent.tree(), path, attributes)) }
+            }
+            libc::S_IFDIR => Kind::Directory,
+            libc::S_IFLNK => {
+                Kind::Symlink(tree::link_target(directory.as_fd(), name).map_err(
+                    |error| match error.raw_os_error() {
+                        Some(libc::EINVAL) => tree::replaced(place()),
+                        _ => Error::io("read the link", &place())(error),
+                    },
+                )?)
+            }
+            libc::S_IFCHR => Kind::CharDevice(device()),
+            libc::S_IFBLK => Kind::BlockDevice(device()),
+            libc::S_IFIFO => Kind::Fifo,
+            libc::S_IFSOCK => Kind::Socket,
+            other => return Err(Error::rootfs(place(), format!("it has the unknown file type {other:#o}"))),
+        })
+    }
 }

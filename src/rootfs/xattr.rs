@@ -1,9 +1,8 @@
 //! Extended attributes, through libc, so that pseudo answers for those it keeps.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
@@ -39,19 +38,17 @@ impl XattrPolicy {
 }
 
 /// Reads the extended attributes of `path` itself, not of what a link points to: those that `policy` keeps, sorted by
-/// name, and how many it left out. One system call where there are none.
+/// name, and how many it left out. One system call where there are none. `place` is the path for messages.
 ///
 /// # Errors
 /// [`Error::Io`]; a file system without extended attributes has none, which is no error.
-pub fn read(path: &Path, policy: &XattrPolicy) -> Result<(Xattrs, u64)> {
-    let c_path =
-        CString::new(path.as_os_str().as_bytes()).map_err(|_| Error::rootfs(path, "a path can't hold a NUL byte"))?;
+pub fn read(path: &CStr, place: &dyn Fn() -> PathBuf, policy: &XattrPolicy) -> Result<(Xattrs, u64)> {
     let names = match grow(|buffer, size| {
-        // SAFETY: `c_path` ends with NUL, and the kernel writes at most `size` bytes to `buffer`.
-        unsafe { libc::llistxattr(c_path.as_ptr(), buffer.cast(), size) }
+        // SAFETY: `path` ends with NUL, and the kernel writes at most `size` bytes to `buffer`.
+        unsafe { libc::llistxattr(path.as_ptr(), buffer.cast(), size) }
     }) {
         Err(error) if error.raw_os_error() == Some(libc::ENOTSUP) => return Ok((Xattrs::default(), 0)),
-        names => names.map_err(Error::io("list the extended attributes of", path))?,
+        names => names.map_err(|error| Error::io("list the extended attributes of", &place())(error))?,
     };
     let mut kept = Vec::new();
     let mut left_out = 0;
@@ -64,13 +61,13 @@ pub fn read(path: &Path, policy: &XattrPolicy) -> Result<(Xattrs, u64)> {
         }
         let value = match grow(|buffer, size| {
             // SAFETY: both strings end with NUL, and the kernel writes at most `size` bytes to `buffer`.
-            unsafe { libc::lgetxattr(c_path.as_ptr(), c_name.as_ptr(), buffer.cast(), size) }
+            unsafe { libc::lgetxattr(path.as_ptr(), c_name.as_ptr(), buffer.cast(), size) }
         }) {
             // What pseudo says of an empty value, which it does list.
             Err(error) if error.raw_os_error() == Some(libc::ENODATA) => Ok(Vec::new()),
             value => value,
         }
-        .map_err(Error::io("read an extended attribute of", path))?;
+        .map_err(|error| Error::io("read an extended attribute of", &place())(error))?;
         kept.push((name.to_vec(), value));
     }
     kept.sort();

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::num::NonZero;
 use std::path::Path;
+use std::sync::Arc;
 
 use image_oci_rs::Result;
 use image_oci_rs::compress::{Compression, Pool};
@@ -11,7 +12,7 @@ use image_oci_rs::epoch::Epoch;
 use image_oci_rs::layer::{Layer, LayerWriter};
 use image_oci_rs::layout::LayoutWriter;
 use image_oci_rs::progress::Progress;
-use image_oci_rs::rootfs::{Content, Entry, Kind};
+use image_oci_rs::rootfs::{self, Entry, Source, XattrPolicy};
 use tar::{EntryType, Header};
 
 /// The layer in this blob, one entry a line.
@@ -91,14 +92,17 @@ pub fn compressed_in_every_way(plain: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// A layer of the one file `path`, of which the walk said that it has `promised` bytes.
-pub fn layer_of_a_file(path: &Path, promised: u64, directory: &Path) -> Result<Layer> {
-    let progress = Progress::default();
+/// A layer of everything below `root`, in which `change` takes place after it was listed.
+pub fn layer_of_a_changing_tree(root: &Path, directory: &Path, change: impl FnOnce()) -> Result<Layer> {
+    let progress = Arc::new(Progress::default());
+    let source = Source { path: root.to_owned(), target: Vec::new() };
+    let listed = rootfs::open(&[source], &XattrPolicy::default(), &|| unreachable!(), &progress)?;
+    let entries: Vec<Entry> = listed.collect::<Result<_>>()?;
+    change();
     let layout = LayoutWriter::new(&directory.join("x.oci"), false)?;
     let pool = Pool::new(NonZero::<usize>::MIN, None)?;
     let mut layer = LayerWriter::new(&pool, Compression::None, layout.blob("layer")?, &progress)?;
-    let mut entry = Entry::implied_directory(b"grows".to_vec());
-    entry.kind = Kind::File { size: promised, content: Content::Path(path.to_owned()) };
-    layer.add(&entry, &mut Epoch::new(Some(0))?)?;
+    let mut epoch = Epoch::new(Some(0))?;
+    entries.iter().try_for_each(|entry| layer.add(entry, &mut epoch))?;
     layer.finish()
 }
