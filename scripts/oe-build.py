@@ -36,6 +36,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkouts", nargs="+", type=Path, metavar="CHECKOUT")
     parser.add_argument("--work", type=Path, metavar="DIR", help="build there, and leave it for inspection")
+    parser.add_argument(
+        "--wheel", type=Path, metavar="FILE", help="then build the image with the engine of this wheel too"
+    )
     parser.add_argument("--verbose", action="store_true", help="show what bitbake says")
     arguments = parser.parse_args()
     with work_directory(arguments.work) as work:
@@ -43,11 +46,11 @@ def main() -> int:
         for checkout in arguments.checkouts:
             release = Release.lay_out(host, checkout.resolve(), arguments.verbose)
             print(f"==> {release.title}", flush=True)
-            check_release(release)
+            check_release(release, arguments.wheel)
     return 0
 
 
-def check_release(release: Release) -> None:
+def check_release(release: Release, wheel: Path | None) -> None:
     """Builds, looks, builds again."""
     release.bitbake("the recipe: fetch, unpack, compile, install, stage", NATIVE)
     release.bitbake("the image", IMAGE)
@@ -71,6 +74,11 @@ def check_release(release: Release) -> None:
         fail(f"{NATIVE} was compiled again")
     say("the same digest", same(before, image_digest(release)))
     release.selftest("oe-selftest", "image_oci_rs")
+    if wheel is not None:
+        installed = release.with_wheel(wheel)
+        installed.bitbake(f"the image with {wheel.name}", IMAGE)
+        say("the engine in the task is the one of the wheel", engine_is_staged(installed))
+        say("the same digest", same(before, image_digest(installed)))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import NoReturn
 from oe.host import Host, become, give_away, pseudo_libraries
 
 NATIVE = "python3-image-oci-rs-native"
+WHEEL_RECIPE = "python3-image-oci-rs-bin-native"
 IMAGE = "every-attribute"
 
 
@@ -38,6 +39,8 @@ class Release:
     verbose: bool
     # Where images are, below the build directory.
     deploys: str = "tmp/deploy/images/qemux86-64"
+    # The recipe of the engine.
+    engine: str = NATIVE
 
     @classmethod
     def lay_out(cls, host: Host, checkout: Path, verbose: bool) -> Release:
@@ -145,8 +148,21 @@ class Release:
     @property
     def staged(self) -> Path:
         """The site-packages of the native recipe in shared state's sysroot."""
-        (found,) = self.build.glob(f"tmp/sysroots-components/*/{NATIVE}/usr/lib/python3*/site-packages")
+        (found,) = self.build.glob(f"tmp/sysroots-components/*/{self.engine}/usr/lib/python3*/site-packages")
         return found
+
+    def with_wheel(self, wheel: Path) -> Release:
+        """The same with an empty TMPDIR, OE-core's own Rust and the engine of a wheel."""
+        copy = self.host.directory / wheel.name
+        shutil.copyfile(wheel, copy)
+        defaults = self.checkout / "openembedded-core/meta/conf/distro/include/tcmode-default.inc"
+        (rust,) = re.findall(r'^RUSTVERSION \?= "(.*)"$', defaults.read_text(), re.MULTILINE)
+        with open(self.build / "conf/local.conf", "a") as file:
+            file.write(f'RUSTVERSION = "{rust}"\nOCI_ENGINE_WHEEL = "{copy}"\n')
+            if self.series != "scarthgap":
+                file.write('OCI_ENGINE = "wheel"\n')
+        shutil.rmtree(self.build / "tmp", ignore_errors=True)
+        return replace(self, engine=WHEEL_RECIPE)
 
     def layout(self, image: str = IMAGE) -> Path:
         """The layout that an image recipe has deployed."""
