@@ -19,7 +19,7 @@ say = @printf '==> %s\n'
 sources := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name __pycache__ -prune -o ! -name "*.so" -print)
 
 # One by one: most have a conftest.py, and mypy takes a module's name once only.
-typed := python/image_oci_rs demo benches scripts/oe scripts/oe-build.py scripts/crates-inc.py tests/conftest.py tests/python tests/bitbake tests/interop
+typed := python/image_oci_rs demo benches scripts/oe scripts/backends scripts/oe-build.py scripts/upstream-tests.py scripts/compare-backends.py scripts/crates-inc.py tests/conftest.py tests/python tests/bitbake tests/interop
 
 # What comes with the tests, for the demo.
 demo = $(as_root) env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tests/bitbake:scripts $(VENV)/bin/python
