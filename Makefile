@@ -19,10 +19,10 @@ say = @printf '==> %s\n'
 sources := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name __pycache__ -prune -o ! -name "*.so" -print)
 
 # One by one: most have a conftest.py, and mypy takes a module's name once only.
-typed := python/image_oci_rs demo benches scripts/oe scripts/oe-build.py scripts/crates-inc.py tests/conftest.py tests/python tests/bitbake tests/interop
+typed := python/image_oci_rs demo benches scripts/oe scripts/backends scripts/oe-build.py scripts/upstream-tests.py scripts/compare-backends.py scripts/crates-inc.py tests/conftest.py tests/python tests/bitbake tests/interop
 
 # What comes with the tests, for the demo.
-demo = $(as_root) env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tests/bitbake $(VENV)/bin/python
+demo = $(as_root) env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tests/bitbake:scripts $(VENV)/bin/python
 
 # Tests take what mkfs, chown and container engines take: root. What BitBake would run, they run as another user.
 pytest = $(as_root) env PYTHONDONTWRITEBYTECODE=1 $(RUN) pytest -p no:cacheprovider --timeout=900
@@ -80,7 +80,11 @@ test-interop: $(VENV)/.wheel | packages-build-test-interop ## skopeo, umoci, pod
 
 setup: $(VENV)/.tools | packages-build-test-interop-demo ## packages and Python tools alone
 
-wheel: $(VENV)/.wheel ## build the wheel into dist/ and install it into .venv
+wheel: $(VENV)/.wheel ## build the wheel into dist/, install it into .venv, print the lines for local.conf
+	@wheel=$$(echo $(CURDIR)/dist/*.whl); sum=$$(sha256sum "$$wheel" | cut -d ' ' -f 1); \
+	printf '%s\n' 'Where OE-core has no Rust that compiles the engine, local.conf gets this line:' '' \
+		"    OCI_ENGINE_WHEEL = \"$$wheel\"" '' 'or, with a copy of the file in DL_DIR or on a server, these:' '' \
+		"    OCI_ENGINE_WHEEL = \"https://SERVER/$${wheel##*/}\"" "    OCI_ENGINE_WHEEL_SHA256 = \"$$sum\""
 
 clean: ## remove everything that was built or fetched
 	$(say) "removing .venv .cache dist target"

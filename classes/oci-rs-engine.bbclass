@@ -56,7 +56,7 @@ def oci_rs_library(d, module):
     site_packages = sorted(glob.glob(d.expand('${STAGING_DIR_NATIVE}${prefix_native}/lib/python3*/site-packages')))
     sys.path[:0] = site_packages
     try:
-        return importlib.import_module('image_oci_rs.' + module)
+        library = importlib.import_module('image_oci_rs.' + module)
     except ImportError as error:
         bb.fatal('The Python package image_oci_rs cannot be imported: %s. Either leave OCI_NATIVE_DEPENDS (now "%s") '
                  'to its default, which builds it, or install it in the Python that runs bitbake: '
@@ -64,3 +64,5 @@ def oci_rs_library(d, module):
     finally:
         # Everything else in the sysroot was built for another Python.
         del sys.path[:len(site_packages)]
+    oci_rs_own_library(d, 'bitbake.engine').check(d, 'image_oci_rs')
+    return library

@@ -10,10 +10,11 @@ import json
 import sys
 from pathlib import Path
 
-import attributes
 import rootfs
 from bitbake_harness.kit import Kit
 from run import CACHE, RECIPE, configuration, step
+
+from backends import entries as attributes
 
 # meta-virtualization, classes/image-oci-umoci.inc, IMAGE_CMD:oci: what packs the root filesystem.
 COMMANDS = """

@@ -11,11 +11,11 @@ import tempfile
 import time
 from pathlib import Path
 
-import attributes
 import rootfs
 from bitbake_harness.build_directory import Outcome
 from bitbake_harness.kit import Kit
 
+from backends import entries as attributes
 from image_oci_rs import inspect
 
 HERE = Path(__file__).resolve().parent

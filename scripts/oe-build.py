@@ -17,9 +17,6 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -27,6 +24,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
 from oe import examples  # noqa: E402
 from oe.checks import compare_files, engine_is_staged, image_digest, outputs, same, validate  # noqa: E402
+from oe.directory import work_directory  # noqa: E402
 from oe.host import Host  # noqa: E402
 from oe.release import IMAGE, NATIVE, Release, fail, say  # noqa: E402
 
@@ -36,6 +34,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkouts", nargs="+", type=Path, metavar="CHECKOUT")
     parser.add_argument("--work", type=Path, metavar="DIR", help="build there, and leave it for inspection")
+    parser.add_argument(
+        "--wheel", type=Path, metavar="FILE", help="then build the image with the engine of this wheel too"
+    )
     parser.add_argument("--verbose", action="store_true", help="show what bitbake says")
     arguments = parser.parse_args()
     with work_directory(arguments.work) as work:
@@ -43,11 +44,11 @@ def main() -> int:
         for checkout in arguments.checkouts:
             release = Release.lay_out(host, checkout.resolve(), arguments.verbose)
             print(f"==> {release.title}", flush=True)
-            check_release(release)
+            check_release(release, arguments.wheel)
     return 0
 
 
-def check_release(release: Release) -> None:
+def check_release(release: Release, wheel: Path | None) -> None:
     """Builds, looks, builds again."""
     release.bitbake("the recipe: fetch, unpack, compile, install, stage", NATIVE)
     release.bitbake("the image", IMAGE)
@@ -73,21 +74,11 @@ def check_release(release: Release) -> None:
         fail(f"{NATIVE} was compiled again")
     say("the same digest", same(before, image_digest(release)))
     release.selftest("oe-selftest", "image_oci_rs")
-
-
-@contextmanager
-def work_directory(given: Path | None) -> Iterator[Path]:
-    """A directory that everybody may enter."""
-    if given is not None:
-        given.mkdir(parents=True, exist_ok=True)
-        yield given.resolve()
-        return
-    work = Path(tempfile.mkdtemp(prefix="oe-build-"))
-    try:
-        work.chmod(0o755)
-        yield work
-    finally:
-        shutil.rmtree(work)
+    if wheel is not None:
+        installed = release.with_wheel(wheel)
+        installed.bitbake(f"the image with {wheel.name}", IMAGE)
+        say("the engine in the task is the one of the wheel", engine_is_staged(installed))
+        say("the same digest", same(before, image_digest(installed)))
 
 
 if __name__ == "__main__":

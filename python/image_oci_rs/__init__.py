@@ -46,6 +46,7 @@ from .errors import (
     PackagesError,
     RootfsError,
     SpecError,
+    VersionError,
 )
 from .multiplatform import IndexedImage, IndexResult, IndexSpec, index
 from .spec import (
@@ -107,6 +108,7 @@ __all__ = [
     "RootfsError",
     "Source",
     "SpecError",
+    "VersionError",
     "__version__",
     "build",
     "index",

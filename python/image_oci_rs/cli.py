@@ -175,7 +175,7 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         try:
             from ._core import __version__
-        except ImportError as error:
+        except (ImageError, ImportError) as error:
             parser.exit(1, f"{PROGRAM}: error: {error}\n")
         print(PROGRAM, __version__)
         parser.exit()

@@ -95,6 +95,10 @@ class InternalError(ImageError):
     """A defect of this package: a panic of the compiled core, caught before it reached Python."""
 
 
+class VersionError(ImageError):
+    """The Python package and its compiled core have different versions."""
+
+
 class ImageOSError(ImageError, OSError):
     """The operating system refused something.
 

@@ -21,6 +21,7 @@ SRC_URI = " \
     file://src;subdir=${BP} \
 "
 require ${BPN}-crates.inc
+require image-oci-rs-engine.inc
 
 inherit cargo-update-recipe-crates python_maturin
 
@@ -46,9 +47,9 @@ INSANE_SKIP:${PN} += "already-stripped"
 BBCLASSEXTEND = "native nativesdk"
 
 python () {
-    needed, preferred = '1.88', d.getVar('PREFERRED_VERSION_rust-native') or ''
-    if preferred and bb.utils.vercmp_string(preferred.rstrip('%'), needed) < 0:
-        raise bb.parse.SkipRecipe('needs Rust %s, and PREFERRED_VERSION_rust-native is "%s". Add a layer with a newer '
-                                  'Rust, such as meta-lts-mixins, or install a wheel in the Python '
-                                  'that runs bitbake and set OCI_NATIVE_DEPENDS = ""' % (needed, preferred))
+    engine, reason = oci_rs_engine(d)
+    if engine != 'source':
+        raise bb.parse.SkipRecipe('%s The engine is installed from a wheel, by python3-image-oci-rs-bin-native. To compile '
+                                  'it, add a layer with a newer Rust, such as meta-lts-mixins, or set '
+                                  'OCI_ENGINE = "source"' % reason)
 }

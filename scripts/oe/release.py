@@ -14,6 +14,7 @@ from typing import NoReturn
 from oe.host import Host, become, give_away, pseudo_libraries
 
 NATIVE = "python3-image-oci-rs-native"
+WHEEL_RECIPE = "python3-image-oci-rs-bin-native"
 IMAGE = "every-attribute"
 
 
@@ -38,6 +39,8 @@ class Release:
     verbose: bool
     # Where images are, below the build directory.
     deploys: str = "tmp/deploy/images/qemux86-64"
+    # The recipe of the engine.
+    engine: str = NATIVE
 
     @classmethod
     def lay_out(cls, host: Host, checkout: Path, verbose: bool) -> Release:
@@ -72,10 +75,14 @@ class Release:
         version = re.findall(r'__version__ = "(.*)"', (self.checkout / "bitbake/lib/bb/__init__.py").read_text())[0]
         return f"{self.series}, BitBake {version}"
 
+    def output(self, *arguments: str) -> str:
+        """Runs bitbake, which must succeed, and returns what it prints."""
+        return self._run(self.checkout / "bitbake/bin/bitbake", *arguments)
+
     def bitbake(self, what: str, *arguments: str) -> None:
-        """Runs bitbake, which must succeed without a warning."""
+        """Runs bitbake, which must succeed, and prints its warnings."""
         started = time.monotonic()
-        said = self._run(self.checkout / "bitbake/bin/bitbake", *arguments)
+        said = self.output(*arguments)
         for line in re.findall("^(?:WARNING|ERROR): .*", said, re.MULTILINE):
             print(line)
         (tasks,) = re.findall("Tasks Summary: Attempted (.*) and all succeeded", said) or ["no tasks"]
@@ -145,8 +152,21 @@ class Release:
     @property
     def staged(self) -> Path:
         """The site-packages of the native recipe in shared state's sysroot."""
-        (found,) = self.build.glob(f"tmp/sysroots-components/*/{NATIVE}/usr/lib/python3*/site-packages")
+        (found,) = self.build.glob(f"tmp/sysroots-components/*/{self.engine}/usr/lib/python3*/site-packages")
         return found
+
+    def with_wheel(self, wheel: Path) -> Release:
+        """The same with an empty TMPDIR, OE-core's own Rust and the engine of a wheel."""
+        copy = self.host.directory / wheel.name
+        shutil.copyfile(wheel, copy)
+        defaults = self.checkout / "openembedded-core/meta/conf/distro/include/tcmode-default.inc"
+        (rust,) = re.findall(r'^RUSTVERSION \?= "(.*)"$', defaults.read_text(), re.MULTILINE)
+        with open(self.build / "conf/local.conf", "a") as file:
+            file.write(f'RUSTVERSION = "{rust}"\nOCI_ENGINE_WHEEL = "{copy}"\n')
+            if self.series != "scarthgap":
+                file.write('OCI_ENGINE = "wheel"\n')
+        shutil.rmtree(self.build / "tmp", ignore_errors=True)
+        return replace(self, engine=WHEEL_RECIPE)
 
     def layout(self, image: str = IMAGE) -> Path:
         """The layout that an image recipe has deployed."""

@@ -17,12 +17,21 @@ use watch::watch;
 
 #[pymodule]
 mod _core {
+    use pyo3::prelude::*;
+
     #[pymodule_export]
     use super::{build, difference, explain, index, inspect, validate};
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
     const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    /// Fails the import if the Python package has another version than this core.
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let version = module.py().import("image_oci_rs.version")?;
+        version.call_method1("check_core", (__version__,)).map(drop)
+    }
 }
 
 /// Builds the image that `spec` describes and returns what was made, both in JSON.

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
+from bitbake_harness.datastore import parse
 from bitbake_harness.kit import REPOSITORY, Kit
+from test_engine_recipes import CONF, WHEEL
 
 CLASSES = [REPOSITORY / f"classes/{name}.bbclass" for name in ("image-oci-rs", "oci-rs-engine")]
 
@@ -22,16 +25,25 @@ CLASSES = [REPOSITORY / f"classes/{name}.bbclass" for name in ("image-oci-rs", "
 def test_every_variable_is_documented_with_its_default(
     kit: Kit, recipe: str, page: str, unused: tuple[str, ...]
 ) -> None:
-    d = kit.build_directory(recipe).parse()
-    declared = {}
-    for name in d:
-        meaning = d.getVarFlag(name, "doc")
-        if name.startswith("OCI_") and name not in unused and meaning:
-            default = default_in_words(d.getVar(name, False))
-            declared[name] = f"| `{name}` | {default} | {meaning} |"
+    declared = rows(kit.build_directory(recipe).parse())
+    if page == "variables.md":
+        top = kit.build_directory("", conf=CONF).top
+        declared |= rows(parse(top, REPOSITORY / "recipes-devtools/python" / WHEEL))
+    for name in unused:
+        del declared[name]
     lines = (REPOSITORY / "docs" / page).read_text().splitlines()
     documented = {line.split("`")[1]: line for line in lines if line.startswith("| `OCI_")}
     assert documented == declared
+
+
+def rows(d: Any) -> dict[str, str]:
+    """The rows of a table that the variables of a recipe should have."""
+    found = {}
+    for name in d:
+        meaning = d.getVarFlag(name, "doc")
+        if name.startswith("OCI_") and meaning:
+            found[name] = f"| `{name}` | {default_in_words(d.getVar(name, False))} | {meaning} |"
+    return found
 
 
 def default_in_words(text: str | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 import image_oci_rs
 from image_oci_rs import Progress
+from image_oci_rs.version import VERSION, files_digest
 
 PACKAGE = Path(image_oci_rs.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -64,6 +66,48 @@ except ImportError as error:
     spec += '"output": {"layout": "/x"}}'
     done = subprocess.run([sys.executable, "-c", script, spec], capture_output=True, text=True, check=True)
     assert done.stdout == "ImportError\n"
+
+
+def test_package_and_crate_have_one_version() -> None:
+    cargo = (Path(__file__).resolve().parents[2] / "Cargo.toml").read_text()
+    assert re.findall('^version = "(.*)"$', cargo, re.MULTILINE) == [VERSION]
+    assert image_oci_rs.__version__ == VERSION
+
+
+def test_core_of_another_version_is_an_error() -> None:
+    script = """
+import image_oci_rs.version
+image_oci_rs.version.VERSION = "99.1"
+try:
+    image_oci_rs.inspect("/nowhere")
+except image_oci_rs.VersionError as error:
+    print(error)
+from image_oci_rs import cli
+import sys
+sys.argv = ["image-oci-rs", "--version"]
+cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    message = (
+        f"The Python package {str(PACKAGE)!r} is version 99.1, and its compiled core is {VERSION}:"
+        " they were not installed together. Install the package again\n"
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (1, message, f"image-oci-rs: error: {message}")
+
+
+def test_digest_of_files_tells_copies_apart(tmp_path: Path) -> None:
+    copy = tmp_path / "image_oci_rs"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    assert digest_of(copy) == files_digest()
+    (copy / "bitbake/new.py").write_text("")
+    assert digest_of(copy) != files_digest()
+
+
+def digest_of(package: Path) -> str:
+    script = "from image_oci_rs.version import files_digest; print(files_digest())"
+    environment = {"PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def test_the_example_in_the_documentation_is_python() -> None:

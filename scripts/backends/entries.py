@@ -1,10 +1,12 @@
-"""What tar archives say about every file, read with Python's own tarfile, to be compared."""
+"""Every file of a stack of tar archives with all its attributes, read with Python's own tarfile."""
 
 from __future__ import annotations
 
 import hashlib
+import subprocess
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -43,24 +45,61 @@ KINDS = {
     tarfile.FIFOTYPE: "fifo",
 }
 XATTR = "SCHILY.xattr."
+WHITEOUT = ".wh."
+OPAQUE = ".wh..wh..opq"
+ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 def read(archives: Iterable[Path]) -> Entries:
-    """Every file of the archives, later ones over earlier ones."""
+    """Returns every file of the archives, which overlay one another as the layers of an image do."""
+    found: dict[str, Entry] = {}
+    for archive in archives:
+        upper, removed = _layer(archive, found)
+        for path, below in removed:
+            for name in [name for name in found if name.startswith(f"{path}/") or (name == path and not below)]:
+                del found[name]
+        found |= upper
+    return found
+
+
+def _layer(archive: Path, lower: Entries) -> tuple[dict[str, Entry], list[tuple[str, bool]]]:
+    """Returns the files of a layer, and the paths that its whiteouts remove: whole, or only what is below them."""
     found: dict[str, Entry] = {}
     groups: dict[str, set[str]] = {}
-    for archive in archives:
-        with tarfile.open(archive) as tar:
-            for member in tar:
-                name = _name(member.name)
-                if member.islnk():
-                    groups.setdefault(_name(member.linkname), set()).add(name)
-                else:
-                    groups.setdefault(name, set()).add(name)
-                    found[name] = _entry(tar, member)
-    return {
-        name: replace(found[first], hard_links=frozenset(names)) for first, names in groups.items() for name in names
+    removed: list[tuple[str, bool]] = []
+    with _opened(archive) as tar:
+        for member in tar:
+            name = _name(member.name)
+            directory, _, last = name.rpartition("/")
+            if last.startswith(WHITEOUT):
+                opaque = last == OPAQUE
+                removed.append((directory if opaque else f"{directory}/{last[len(WHITEOUT) :]}".lstrip("/"), opaque))
+            elif member.islnk():
+                groups.setdefault(_name(member.linkname), set()).add(name)
+            else:
+                groups.setdefault(name, set()).add(name)
+                found[name] = _entry(tar, member)
+    entries = {
+        # A hard link may name a file of a lower layer.
+        name: replace(found.get(first) or lower[first], hard_links=frozenset(names))
+        for first, names in groups.items()
+        for name in names
     }
+    return entries, removed
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
+    """Opens an archive of any compression; not every Python knows zstd, and every build machine does."""
+    with archive.open("rb") as file:
+        is_zstd = file.read(4) == ZSTD
+    if not is_zstd:
+        with tarfile.open(archive) as tar:
+            yield tar
+        return
+    with subprocess.Popen(["zstd", "-dcq", archive], stdout=subprocess.PIPE) as process:
+        with tarfile.open(fileobj=process.stdout, mode="r|") as tar:
+            yield tar
 
 
 def newest(entries: Entries) -> int:
@@ -69,7 +108,7 @@ def newest(entries: Entries) -> int:
 
 
 def differences(before: Entries, after: Entries) -> list[str]:
-    """One line for each file that is missing, new or not the same."""
+    """Returns one line for each file that is missing, new or not the same."""
     lines = [f"{name}: missing" for name in before.keys() - after.keys()]
     lines += [f"{name}: was not there before" for name in after.keys() - before.keys()]
     for name in before.keys() & after.keys():
