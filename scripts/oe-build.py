@@ -17,9 +17,6 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -27,6 +24,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
 from oe import examples  # noqa: E402
 from oe.checks import compare_files, engine_is_staged, image_digest, outputs, same, validate  # noqa: E402
+from oe.directory import work_directory  # noqa: E402
 from oe.host import Host  # noqa: E402
 from oe.release import IMAGE, NATIVE, Release, fail, say  # noqa: E402
 
@@ -79,21 +77,6 @@ def check_release(release: Release, wheel: Path | None) -> None:
         installed.bitbake(f"the image with {wheel.name}", IMAGE)
         say("the engine in the task is the one of the wheel", engine_is_staged(installed))
         say("the same digest", same(before, image_digest(installed)))
-
-
-@contextmanager
-def work_directory(given: Path | None) -> Iterator[Path]:
-    """A directory that everybody may enter."""
-    if given is not None:
-        given.mkdir(parents=True, exist_ok=True)
-        yield given.resolve()
-        return
-    work = Path(tempfile.mkdtemp(prefix="oe-build-"))
-    try:
-        work.chmod(0o755)
-        yield work
-    finally:
-        shutil.rmtree(work)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,18 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # What packages.sh has.
-PACKAGES = ("base-files", "base-passwd", "busybox", "lighttpd", "lighttpd-module-accesslog")
+PACKAGES = (
+    "base-files",
+    "base-passwd",
+    "busybox",
+    "ca-certificates",
+    "curl",
+    "helloworld-flask",
+    "lighttpd",
+    "lighttpd-module-accesslog",
+    "netbase",
+    "nginx",
+)
 
 
 @dataclass(frozen=True)

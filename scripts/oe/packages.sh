@@ -36,6 +36,24 @@ for package in "$@"; do
             mkdir -p usr/lib/lighttpd
             echo 'a module' >usr/lib/lighttpd/mod_accesslog.so
             ;;
+        netbase)
+            mkdir -p etc
+            seq 1 9999 >etc/services
+            ;;
+        curl | helloworld-flask)
+            mkdir -p usr/bin
+            seq 1 9999 >usr/bin/$package
+            chmod 755 usr/bin/$package
+            ;;
+        ca-certificates)
+            mkdir -p etc/ssl/certs
+            seq 1 9999 >etc/ssl/certs/ca-certificates.crt
+            ;;
+        nginx)
+            mkdir -p etc/nginx usr/sbin var/log/nginx
+            seq 1 9999 >usr/sbin/nginx
+            chmod 755 usr/sbin/nginx
+            ;;
         a-user) # What extrausers.bbclass makes of oci-example-nonroot's line.
             echo 'app:x:1000:1000::/home/app:/bin/sh' >>etc/passwd
             echo 'app:x:1000:' >>etc/group

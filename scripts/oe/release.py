@@ -75,10 +75,14 @@ class Release:
         version = re.findall(r'__version__ = "(.*)"', (self.checkout / "bitbake/lib/bb/__init__.py").read_text())[0]
         return f"{self.series}, BitBake {version}"
 
+    def output(self, *arguments: str) -> str:
+        """Runs bitbake, which must succeed, and returns what it prints."""
+        return self._run(self.checkout / "bitbake/bin/bitbake", *arguments)
+
     def bitbake(self, what: str, *arguments: str) -> None:
-        """Runs bitbake, which must succeed without a warning."""
+        """Runs bitbake, which must succeed, and prints its warnings."""
         started = time.monotonic()
-        said = self._run(self.checkout / "bitbake/bin/bitbake", *arguments)
+        said = self.output(*arguments)
         for line in re.findall("^(?:WARNING|ERROR): .*", said, re.MULTILINE):
             print(line)
         (tasks,) = re.findall("Tasks Summary: Attempted (.*) and all succeeded", said) or ["no tasks"]

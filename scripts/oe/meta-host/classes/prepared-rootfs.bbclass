@@ -18,10 +18,3 @@ fakeroot do_rootfs () {
 }
 do_rootfs[dirs] = "${IMAGE_ROOTFS}"
 do_rootfs[cleandirs] = "${IMAGE_ROOTFS} ${IMGDEPLOYDIR}"
-
-# What the task has loaded, for whoever wants to compare it with what was staged.
-python note_engine () {
-    import sys
-    bb.note('engine %s' % sys.modules['image_oci_rs._core'].__file__)
-}
-do_image_oci[postfuncs] += "note_engine"

@@ -10,3 +10,10 @@ OCI_IMAGE_NAME = "registry.example/team/every-attribute"
 OCI_IMAGE_ENTRYPOINT = "/bin/sh"
 OCI_IMAGE_ENV_VARS = "GREETING='hello world'"
 OCI_IMAGE_LABELS[org.opencontainers.image.title] = "Bob's "best" app"
+
+# What the task has loaded, to be compared with the file that was staged.
+python note_engine () {
+    import sys
+    bb.note('engine %s' % sys.modules['image_oci_rs._core'].__file__)
+}
+do_image_oci[postfuncs] += "note_engine"
