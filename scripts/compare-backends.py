@@ -8,7 +8,7 @@ The recipe inherits meta-virtualization's image-oci; neither it nor the configur
 configuration, every attribute of every file, and the names of the deployed files. Afterwards the image of image-oci-rs
 is deployed, and --keep has both layouts.
 
-The exit code is that of diff: 0 for images that say the same, 1 where something differs, 2 where a build fails.
+The exit code is that of diff: 0 if nothing differs, 1 if something does, 2 if a build fails.
 """
 
 from __future__ import annotations

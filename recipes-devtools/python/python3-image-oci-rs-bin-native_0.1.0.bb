@@ -34,7 +34,7 @@ inherit python3native native
 
 PROVIDES += "python3-image-oci-rs-native image-oci-rs-native"
 
-# What is staged is the wheel's, byte for byte.
+# Stage the files of the wheel byte for byte.
 INHIBIT_SYSROOT_STRIP = "1"
 
 def oci_rs_wheel_problem(d):

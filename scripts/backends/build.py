@@ -16,7 +16,7 @@ from backends.image import Image
 
 # Variables of the recipe that tell where its image is.
 VARIABLES = ("DEPLOY_DIR_IMAGE", "IMAGE_BASENAME", "OCI_IMAGE_TAG", "OCI_IMAGE_BACKEND", "SSTATE_MANFILEPREFIX")
-# Of what bitbake prints when it fails.
+# Lines of bitbake's output that are printed when it fails.
 LAST_LINES = 30
 
 

@@ -1,4 +1,4 @@
-"""What differs between the images of two backends, as text."""
+"""Describes the differences between the images of two backends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAMED_FILES = 20
 
 @dataclass(frozen=True)
 class Built:
-    """What one backend has made.
+    """The result of one backend.
 
     Attributes:
         backend: Its name, as OCI_IMAGE_BACKEND has it.

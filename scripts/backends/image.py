@@ -55,8 +55,8 @@ def _fields(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
             for inner, part in value.items():
                 yield from _part(f"config.{inner}", part, inner in KEYED)
         elif name == "history":
-            for number, step in enumerate(value, 1):
-                yield from ((f"history {number}.{key}", str(text)) for key, text in step.items())
+            # The time and the author of a step are those of the image.
+            yield "history", ", ".join(str(step.get("created_by")) for step in value)
         elif name not in NOT_FIELDS:
             yield from _part(name, value, False)
 

@@ -1,6 +1,6 @@
 """A plugin for pytest: meta-virtualization's tests get images of this engine where they make their own by hand.
 
-It stands in for their conftest.py, which also ends virtual machines that listen on ports of this machine.
+It replaces their conftest.py, which also kills virtual machines that listen on this machine's ports.
 """
 
 from __future__ import annotations

@@ -17,13 +17,13 @@ from oe.release import Release, fail
 BACKEND = "image-oci-rs"
 # Programs of the engines that upstream's class would use.
 UNWANTED = ("umoci-native", "sloci-image-native")
-# What alpine-oci-base is given in place of the image that it would fetch.
+# The directory in OE_HOST with the image for alpine-oci-base, which cannot fetch its own.
 FETCHED = "fetched-base"
 
 
 @dataclass(frozen=True)
 class Demo:
-    """A recipe of meta-virtualization, and what its image must say.
+    """A recipe of meta-virtualization, and the expected image.
 
     Attributes:
         file: The recipe, below the layer.
@@ -133,7 +133,14 @@ def graph(release: Release) -> str:
 
 
 def check(release: Release, demo: Demo) -> str:
-    """Builds a demo; says what is wrong with its image, or how many layers it has."""
+    """Builds a demo and checks its image.
+
+    Returns:
+        Its digest and number of layers.
+
+    Raises:
+        Wrong: The build fails, or the image is not as expected.
+    """
     done = subprocess.run(
         [*become(), release.checkout / "bitbake/bin/bitbake", demo.name],
         cwd=release.build, env=release.environment, text=True, errors="replace",
@@ -163,4 +170,4 @@ def variable(release: Release, recipe: str, name: str) -> str:
 
 
 class Wrong(Exception):
-    """What is wrong with an image, or why there is none."""
+    """An image that is not as expected, or that cannot be built."""

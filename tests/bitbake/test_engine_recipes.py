@@ -20,7 +20,7 @@ VERSION = of_cargo("version")
 SOURCE = f"python3-image-oci-rs_{VERSION}.bb"
 WHEEL = f"python3-image-oci-rs-bin-native_{VERSION}.bb"
 OLD, NEW = 'PREFERRED_VERSION_rust-native = "1.75%"\n', 'PREFERRED_VERSION_rust-native = "1.94.1%"\n'
-# What these recipes need of OE-core's bitbake.conf beside that.
+# These recipes also need parts of OE-core's bitbake.conf.
 CONF = OF_BITBAKE_CONF + 'BUILD_ARCH = "x86_64"\nCOREBASE = "${TOPDIR}"\nUNPACKDIR = "${WORKDIR}/sources"\n'
 FILE = f"image_oci_rs-{VERSION}-cp39-abi3-manylinux_2_28_x86_64.whl"
 CHECKSUM = "0123456789abcdef" * 4

@@ -26,6 +26,7 @@ CONFIG: dict[str, Any] = {
     "rootfs": {"type": "layers", "diff_ids": []},
     "history": [{"created_by": "by hand"}],
 }
+STEPS = [{"created_by": "umoci repack"}, {"created_by": "umoci config", "empty_layer": True}]
 FILES: list[Member] = [
     ("./", {"type": tarfile.DIRTYPE, "mode": 0o755}),
     ("tmp/", {"type": tarfile.DIRTYPE, "mode": 0o1777}),
@@ -92,7 +93,7 @@ def test_every_difference_has_its_line(layout: Callable[..., Path]) -> None:
         ("dev/null", {"mode": 0o666}),
         ("lost", {}),
     ]
-    old = layout("umoci", layer(lossy), config={"Env": ["A=2"], "User": "app"}, author="Ann")
+    old = layout("umoci", layer(lossy), config={"Env": ["A=2"], "User": "app"}, author="Ann", history=STEPS)
     text, differs = text_of(old, layout("image-oci-rs", layer(FILES[:2]), layer(FILES[2:])))
     assert differs
     assert text == (
@@ -102,6 +103,7 @@ def test_every_difference_has_its_line(layout: Callable[..., Path]) -> None:
         '  config.Env.A: "2" (umoci), "1" (image-oci-rs)\n'
         '  config.Labels.a: unset (umoci), "b" (image-oci-rs)\n'
         '  config.User: "app" (umoci), unset (image-oci-rs)\n'
+        "  history: umoci repack, umoci config (umoci), by hand (image-oci-rs)\n"
         "Layers:\n"
         "  1 (umoci), 2 (image-oci-rs)\n"
         "Files (6 compared):\n"
