@@ -17,6 +17,6 @@ CHECKOUT = os.environ.get("META_VIRTUALIZATION_OE", "")
 @pytest.mark.timeout(3600)
 def test_only_the_known_remainder_fails() -> None:
     build = ["--oe", CHECKOUT] if CHECKOUT else []
-    command = [sys.executable, REPOSITORY / "scripts/upstream-tests.py", LAYER, *build]
+    command = [sys.executable, str(REPOSITORY / "scripts/upstream-tests.py"), LAYER, *build]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
