@@ -3,7 +3,7 @@
 #
 # A recipe, alpine.bb:
 #
-#   LICENSE = "CLOSED"
+#   LICENSE = "MIT"
 #   inherit oci-fetch-rs
 #   OCI_FETCH_IMAGE = "docker.io/library/alpine:3.19"
 #   OCI_FETCH_DIGEST = "sha256:..."
@@ -49,7 +49,7 @@ do_patch[noexec] = "1"
 do_configure[noexec] = "1"
 do_compile[noexec] = "1"
 do_install[noexec] = "1"
-deltask do_populate_lic
+# do_populate_lic stays: the licence manifest of an image that is built upon this one needs it.
 deltask do_populate_sysroot
 
 def oci_fetch_rs_platform(d):
@@ -69,6 +69,11 @@ python oci_fetch_rs_fetch () {
 do_fetch[postfuncs] += "oci_fetch_rs_fetch"
 do_fetch[depends] += "${OCI_FETCH_DEPENDS}"
 do_fetch[network] = "1"
+
+python oci_fetch_rs_cleanall () {
+    oci_rs_own_library(d, 'bitbake.fetch').remove_download(d)
+}
+do_cleanall[postfuncs] += "oci_fetch_rs_cleanall"
 
 python do_deploy () {
     oci_rs_own_library(d, 'bitbake.fetch').deploy_image(d)

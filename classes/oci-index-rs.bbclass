@@ -50,7 +50,7 @@ do_patch[noexec] = "1"
 do_configure[noexec] = "1"
 do_compile[noexec] = "1"
 do_install[noexec] = "1"
-deltask do_populate_lic
+# do_populate_lic stays: the licence manifest of an image that is built upon this one needs it.
 deltask do_populate_sysroot
 
 def oci_index_rs_depends(d, across):

@@ -152,7 +152,7 @@ def test_a_registry_is_refused_with_the_remedy(
     assert lines[0] == f"{NEITHER} (got '{value}')"
     assert f'Write {recipe}.bb and OCI_BASE_IMAGE = "{recipe}":' in lines[1]
     assert lines[2:6] == [
-        '    LICENSE = "CLOSED"',
+        '    LICENSE = "MIT"',
         "    inherit oci-fetch-rs",
         f'    OCI_FETCH_IMAGE = "{image}"',
         f'    OCI_FETCH_DIGEST = "{digest}"',

@@ -24,7 +24,6 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 NAME = "docker.io/library/alpine"
 PIN = f"sha256:{'0' * 64}"
-RECIPE = 'LICENSE = "CLOSED"\ninherit oci-fetch-rs\n'
 
 # It gives what is in one directory, whatever it is asked for, and remembers the words.
 SKOPEO = """\
@@ -99,7 +98,7 @@ def fetch(kit: Kit) -> Fetch:
     """Makes a build directory whose recipe fetches what `serve` has written, or another digest."""
 
     def make(*lines: str, digest: str = PIN, served: Path | None = None, conf: str = "") -> BuildDirectory:
-        recipe = f'{RECIPE}OCI_FETCH_IMAGE = "{NAME}:3.19"\nOCI_FETCH_DIGEST = "{digest}"\n'
+        recipe = f'inherit oci-fetch-rs\nOCI_FETCH_IMAGE = "{NAME}:3.19"\nOCI_FETCH_DIGEST = "{digest}"\n'
         if served:
             conf += f'HOST_PATH = "{served.parent}/bin:/usr/bin:/bin"\n'
             (served.parent / "bin").mkdir(exist_ok=True)
@@ -207,6 +206,14 @@ def test_what_is_in_the_download_directory_is_checked(fetch: Fetch, place: Path)
     outcome = build.run("do_deploy")
     assert not outcome.succeeded
     assert "is gone; fetch it again: bitbake -C fetch alpine" in outcome.output
+
+
+def test_cleaning_everything_removes_the_download(fetch: Fetch, place: Path) -> None:
+    served = serve(place, "linux/amd64")
+    build = run(fetch(digest=served.pin, served=served.directory))
+    assert list((build.top / "downloads").iterdir())
+    assert build.run("do_cleanall").succeeded
+    assert list((build.top / "downloads").iterdir()) == []
 
 
 def test_no_network_and_nothing_there(fetch: Fetch, place: Path) -> None:
@@ -349,6 +356,14 @@ def test_only_fetching_has_a_network(fetch: Fetch, place: Path) -> None:
     tasks = d.getVar("__BBTASKS", False)
     assert [task for task in tasks if d.getVarFlag(task, "network")] == ["do_fetch"]
     assert d.getVar("EXCLUDE_FROM_WORLD") == "1"
+
+
+@pytest.mark.parametrize("name", ["oci-fetch-rs", "oci-index-rs"])
+def test_licence_task_stays(kit: Kit, name: str) -> None:
+    # OE-core ends the build of an image that waits for do_deploy of a recipe without it.
+    licence = "python do_populate_lic () {\n    pass\n}\naddtask populate_lic\n"
+    d = kit.build_directory(f"{licence}inherit {name}\n", "alpine").parse()
+    assert "do_populate_lic" in d.getVar("__BBTASKS", False)
 
 
 def test_every_variable_that_is_read_is_declared(fetch: Fetch, place: Path) -> None:

@@ -226,7 +226,7 @@ def test_layers_of_packages(kit: Kit) -> None:
         (runtime / package).write_text(f"PN: {package}\nPKGV:{package}: 1.0\nFILES_INFO:{package}: {listed}\n")
     _, manifest, config = layout_json(built(build).deployed / "app-latest-oci")
     names = [layer["annotations"]["io.github.image-oci-rs.layer.name"] for layer in manifest["layers"]]
-    assert names == ["base", "shell", "devices", "rest"]
+    assert names == ["base", "shell", "devices"]
     assert (config["config"]["Entrypoint"], config["config"]["Cmd"]) == (["curl"], ["--help"])
 
 

@@ -62,6 +62,10 @@ def recorded(small_image: SmallImage, tmp_path: Path, monkeypatch: pytest.Monkey
     d.setVar("OCI_LAYER_PACKAGES", "none")
     d.setVar("OCI_LAYER_LOCK", str(tmp_path / "layers.lock"))
     build_image(recorder)
+    d.setVar("OCI_BASE_IMAGE", "has-deployed-nothing")
+    with pytest.raises(bb.BBHandledException):
+        build_image(recorder)
+    d.setVar("OCI_BASE_IMAGE", "")
     build_in_nativepython3(recorder, monkeypatch)
     return recorder
 

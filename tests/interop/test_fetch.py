@@ -57,7 +57,7 @@ def digest(reference: str) -> str:
 
 def recipe(name: str, pinned: str, *lines: str) -> str:
     values = [f'OCI_FETCH_IMAGE = "{name}"', f'OCI_FETCH_DIGEST = "{pinned}"', 'OCI_FETCH_TLS_VERIFY = "0"']
-    return "\n".join(['LICENSE = "CLOSED"', "inherit oci-fetch-rs", *values, *lines]) + "\n"
+    return "\n".join(["inherit oci-fetch-rs", *values, *lines]) + "\n"
 
 
 def fetched(build: BuildDirectory) -> tuple[Path, dict[str, Any]]:

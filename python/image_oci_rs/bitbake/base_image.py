@@ -103,7 +103,7 @@ def fetching_recipe(image: object) -> str:
     recipe = re.sub("[^a-z0-9]+", "-", name.rpartition("/")[2])
     lines = [
         f'An image of a registry is fetched by a recipe of its own. Write {recipe}.bb and OCI_BASE_IMAGE = "{recipe}":',
-        '    LICENSE = "CLOSED"',
+        '    LICENSE = "MIT"',
         "    inherit oci-fetch-rs",
         f'    OCI_FETCH_IMAGE = "{reference}"',
         f'    OCI_FETCH_DIGEST = "{digest[1] if digest else "sha256:..."}"',

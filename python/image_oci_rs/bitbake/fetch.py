@@ -1,7 +1,8 @@
 """Fetches an image of a registry by its digest, so that other images can be built upon it.
 
 Called by classes/oci-fetch-rs.bbclass: `problem` at parse time, `fetch_image` in do_fetch, the only task with network,
-and `deploy_image` in do_deploy. skopeo does the transfer; what it brings is checked here, from the pinned digest on.
+`deploy_image` in do_deploy and `remove_download` in do_cleanall. skopeo does the transfer; what it brings is checked
+here, from the pinned digest on.
 """
 
 from __future__ import annotations
@@ -138,6 +139,11 @@ def deploy_image(d: Datastore) -> None:
     except (ImageError, OSError) as error:
         bb.fatal(error_text(error))
     bb.note(f"wrote {layout}: {root.digest}")
+
+
+def remove_download(d: Datastore) -> None:
+    """Removes the image from DL_DIR; the work of do_cleanall."""
+    shutil.rmtree(Request.of(Reader(d)).image.directory, ignore_errors=True)
 
 
 def _download(d: Datastore, request: Request) -> None:

@@ -1,6 +1,6 @@
 SUMMARY = "Deploys an image, and is no image recipe itself"
 DESCRIPTION = "As recipes do that fetch one. It has no do_image_complete."
-LICENSE = "CLOSED"
+LICENSE = "MIT"
 
 inherit deploy nopackages
 
@@ -10,6 +10,7 @@ PACKAGE_ARCH = "${MACHINE_ARCH}"
 do_configure[noexec] = "1"
 do_compile[noexec] = "1"
 do_install[noexec] = "1"
+deltask do_populate_sysroot
 
 do_deploy () {
 	cp -rL ${DEPLOY_DIR_IMAGE}/oci-example-minimal-latest-oci ${DEPLOYDIR}/${PN}-${PV}-oci

@@ -13,6 +13,11 @@ python do_fetch () {
 do_fetch[dirs] = "${DL_DIR}"
 addtask fetch
 
+python do_cleanall () {
+    pass
+}
+addtask cleanall
+
 # staging.bbclass puts this in front of the prefuncs of every task that depends on something from a sysroot.
 python staging_taskhandler () {
     for task in e.tasklist:
