@@ -45,8 +45,8 @@ def base_of(read: Reader) -> Base | None:
         )
     places = _places(read, image, tag)
     path = next(filter(os.path.exists, places), places[0])
-    # The tag of the first is in its name; what is in the index is up to the recipe.
-    return Base(path, None if path == places[0] else some_tag, mode)
+    # The first two have the tag in their names; what is in the index is up to the recipe.
+    return Base(path, None if path in places[:2] else some_tag, mode)
 
 
 def require_deployed(read: Reader, base: Base | None) -> None:
@@ -109,7 +109,7 @@ def fetching_recipe(image: object) -> str:
         f'    OCI_FETCH_DIGEST = "{digest[1] if digest else "sha256:..."}"',
     ]
     if digest is None:
-        lines.append(f"The digest is what {digest_command(reference)} prints.")
+        lines.append(f"This prints the digest: {digest_command(reference)}")
     return "".join(f"\n{line}" for line in lines)
 
 
