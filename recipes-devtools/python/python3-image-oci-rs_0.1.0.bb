@@ -5,7 +5,9 @@ SECTION = "devel/python"
 
 # Crates are linked in statically, and three of them bring a library in C: libdeflate, liblzma and zstd. Where a crate
 # offers several licences, MIT is chosen, or else Apache-2.0; of zstd's two it is BSD-3-Clause.
-LICENSE = "MIT & 0BSD & Apache-2.0 & BSD-2-Clause & BSD-3-Clause & Zlib & bzip2-1.0.6"
+LICENSE = "MIT ${SPDX_AND} 0BSD ${SPDX_AND} Apache-2.0 ${SPDX_AND} BSD-2-Clause ${SPDX_AND} BSD-3-Clause ${SPDX_AND} Zlib ${SPDX_AND} bzip2-1.0.6"
+# OE-core that parses SPDX expressions warns about the older &, which is all that OE-core before it knows.
+SPDX_AND = "${@'AND' if bb.utils.which(d.getVar('BBPATH'), 'lib/oe/spdx_license.py') else '&'}"
 require ${BPN}-licenses.inc
 
 # The layer is the source.
