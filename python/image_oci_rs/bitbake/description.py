@@ -21,9 +21,10 @@ from ..spec import (
     parse_layer_rules,
     parse_size,
 )
-from .datastore import Datastore, Reader, file_name_of_tag, reference_of
+from .datastore import Datastore, Reader
 from .deploy import Outputs
 from .labels import labels_of_origin
+from .reference import file_name_of_tag, reference_of, tag_of_base
 
 VARIABLES: Mapping[str, str] = {
     "sources.path": "IMAGE_ROOTFS",
@@ -74,14 +75,14 @@ def image_spec(d: Datastore, outputs: Outputs) -> ImageSpec:
         SpecError: A value is wrong; `field` is a field of the specification, or a variable.
     """
     read = Reader(d)
-    name, tag = reference_of(read)
+    reference = reference_of(read)
     created = _created(read)
     labels = labels_of_origin(read, created)
     labels |= {expand_label_key(key): value for key, value in read.entries("OCI_IMAGE_LABELS")}
     return ImageSpec(
         sources=(Source(read.text("IMAGE_ROOTFS")),),
-        name=name + outputs.suffix,
-        tag=tag,
+        name=reference.name + outputs.suffix,
+        tag=reference.tag,
         platform=Platform.from_names(
             read.text("OCI_IMAGE_ARCH"),
             read.text("OCI_IMAGE_OS"),
@@ -129,7 +130,7 @@ def _base(read: Reader) -> Base | None:
         return None
     if "/" in image:
         # The default is also what counts where no tag is said; an image that stands alone may have any.
-        return Base(image, tag if tag not in ("", "latest") else None, mode)
+        return Base(image, tag_of_base(read) if tag not in ("", "latest") else None, mode)
     if re.fullmatch("[A-Za-z0-9][A-Za-z0-9.+_-]*", image) is None:
         raise SpecError(
             "must be the name of a recipe, its tag in OCI_BASE_IMAGE_TAG, or a path with a slash",

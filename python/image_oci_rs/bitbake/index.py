@@ -17,9 +17,10 @@ from ..display import error_text, printable
 from ..errors import ImageError, SpecError
 from ..multiplatform import IndexResult, IndexSpec, index
 from ..spec import Archive, Output
-from .datastore import Datastore, Reader, file_name_of_tag, reference_of
+from .datastore import Datastore, Reader
 from .deploy import wanted_archives
 from .nativepython import run_in_nativepython3
+from .reference import file_name_of_tag, reference_of
 
 # Where the value of a field comes from, for messages.
 _VARIABLES: Mapping[str, str] = {
@@ -61,6 +62,8 @@ def build_index(d: Datastore) -> None:
     except (ImageError, OSError) as error:
         bb.fatal(error_text(error))
     else:
+        for note in reference_of(read).notes:
+            bb.note(printable(note))
         bb.note(f"{result.name}: index {result.index.digest}")
         for image in result.images:
             bb.note(printable(f"{image.platform}: {image.digest}, out of {image.path}"))
@@ -109,14 +112,14 @@ def _current(read: Reader) -> str:
 
 
 def _spec(read: Reader, images: Iterator[str] | tuple[str, ...] | list[str]) -> IndexSpec:
-    name, tag = reference_of(read)
-    layout = f"{read.text('PN')}-{file_name_of_tag(tag)}-oci"
+    reference = reference_of(read)
+    layout = f"{read.text('PN')}-{file_name_of_tag(reference.written_tag)}-oci"
     place = Path(read.text("DEPLOYDIR"))
     prefixes = {"oci": "", "oci-dir": layout}
     return IndexSpec(
         images=tuple(images),
-        name=name,
-        tag=tag,
+        name=reference.name,
+        tag=reference.tag,
         annotations=dict(read.entries("OCI_IMAGE_ANNOTATIONS")),
         output=Output(
             layout=str(place / layout),
