@@ -263,6 +263,11 @@ python () {
         problem = oci_rs_own_library(d, 'bitbake.image').problem(d)
         if problem:
             raise bb.parse.SkipRecipe(problem)
+        # What a recipe does to the root filesystem in front of the task is part of the image, as for image-oci.bbclass.
+        prefuncs = (d.getVarFlag('do_image_oci', 'prefuncs', False) or '').replace('oci_rs_build_image', '')
+        d.setVarFlag('do_image_oci', 'prefuncs', prefuncs + ' oci_rs_build_image')
+        for warning in oci_rs_own_library(d, 'bitbake.lint').warnings(d):
+            bb.warn(warning)
 }
 
 python oci_rs_build_image () {
