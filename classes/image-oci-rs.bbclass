@@ -201,6 +201,11 @@ def oci_rs_checksums(d):
     """Files that no other task has made: the lock file, a base image, a manifest, and what layers of the type host bring."""
     return oci_rs_checksums_of(oci_rs_own_library(d, 'bitbake.inputs').input_paths(d))
 
+def oci_rs_tag_in_links(d):
+    """OCI_IMAGE_TAG as the names of links have it, quoted for a shell."""
+    import re, shlex
+    return shlex.quote(re.sub('[:/]', '_', (d.getVar('OCI_IMAGE_TAG') or '').strip()))
+
 def oci_rs_entry_varflags(d):
     """The varflags that are entries, in the form in which vardeps names them."""
     reserved = d.getVar('OCI_RESERVED_VARFLAGS').split()
@@ -211,10 +216,23 @@ def oci_rs_entry_varflags(d):
 #
 # The task. image.bbclass makes do_image_oci out of this text, and conversions after it. By then the image is there: the
 # function below ran before. What is left is that image.bbclass removes a layout that nobody asked to keep with a plain
-# `rm`, and a layout is a directory.
+# `rm`, and a layout is a directory; and that code that recipes append finds the directory and the shell variables with
+# which image-oci.bbclass ends.
 #
 IMAGE_CMD:oci () {
 	rm () { command rm -r "$@"; }
+	cd ${IMGDEPLOYDIR}
+	image_name="${IMAGE_NAME}${IMAGE_NAME_SUFFIX}-oci"
+	image_tag=${@oci_rs_tag_in_links(d)}
+}
+
+# image.bbclass gives do_image_oci its text later, and drops what a recipe has appended to it. IMAGE_CMD:oci is kept.
+addhandler oci_rs_keep_added_code
+oci_rs_keep_added_code[eventmask] = "bb.event.RecipePreFinalise"
+python oci_rs_keep_added_code () {
+    appended = d.getVar('do_image_oci', False)
+    if appended:
+        d.appendVar('IMAGE_CMD:oci', appended)
 }
 
 do_image_oci[prefuncs] += "oci_rs_build_image"
@@ -235,6 +253,11 @@ python () {
         if problem:
             raise bb.parse.SkipRecipe(problem)
         oci_rs_own_library(d, 'bitbake.layer_packages').install(d)
+        # What a recipe does to the root filesystem in front of the task is part of the image, as for image-oci.bbclass.
+        prefuncs = (d.getVarFlag('do_image_oci', 'prefuncs', False) or '').replace('oci_rs_build_image', '')
+        d.setVarFlag('do_image_oci', 'prefuncs', prefuncs + ' oci_rs_build_image')
+        for warning in oci_rs_own_library(d, 'bitbake.lint').warnings(d):
+            bb.warn(warning)
 }
 
 python oci_rs_build_image () {
@@ -250,9 +273,10 @@ python oci_rs_build_debugfs_image () {
 
 # BitBake can't see what the library reads; tests/bitbake compares these lists with what it does read.
 oci_rs_library[vardeps] = " \
-    DISTRO IMAGE_BASENAME IMAGE_NAME IMAGE_ROOTFS IMGDEPLOYDIR MACHINE PF PV REPRODUCIBLE_TIMESTAMP_ROOTFS \
+    DISTRO IMAGE_BASENAME IMAGE_NAME IMAGE_NAME_SUFFIX IMAGE_ROOTFS IMGDEPLOYDIR MACHINE PF PV \
+    REPRODUCIBLE_TIMESTAMP_ROOTFS \
     OCI_BASE_IMAGE OCI_BASE_IMAGE_TAG OCI_BASE_MODE OCI_IMAGE_ANNOTATIONS OCI_IMAGE_ARCH OCI_IMAGE_AUTHOR \
-    OCI_IMAGE_AUTHOR_EMAIL OCI_IMAGE_AUTO_LABELS OCI_IMAGE_BRANCH OCI_IMAGE_BUILD_DATE OCI_IMAGE_CMD \
+    OCI_IMAGE_AUTHOR_EMAIL OCI_IMAGE_AUTO_LABELS OCI_IMAGE_BACKEND OCI_IMAGE_BRANCH OCI_IMAGE_BUILD_DATE OCI_IMAGE_CMD \
     OCI_IMAGE_ENTRYPOINT OCI_IMAGE_ENTRYPOINT_ARGS OCI_IMAGE_ENV_VARS OCI_IMAGE_LABELS OCI_IMAGE_NAME OCI_IMAGE_OS \
     OCI_IMAGE_PORTS OCI_IMAGE_REVISION OCI_IMAGE_RUNTIME_UID OCI_IMAGE_STOPSIGNAL OCI_IMAGE_SUBARCH OCI_IMAGE_TAG \
     OCI_IMAGE_TAR_OUTPUT OCI_IMAGE_VOLUMES OCI_IMAGE_WORKINGDIR OCI_IMAGE_YOCTO_LABELS OCI_LAYERS \
@@ -265,6 +289,6 @@ oci_rs_library[vardeps] = " \
 # version just as little as from a new commit: labels are of the moment in which the task runs.
 oci_rs_library[vardepsexclude] = " \
     BBLAYERS DEPLOY_DIR_IMAGE DISTRO_VERSION IMAGE_LINK_NAME IMAGE_MANIFEST OCI_CACHE_DIR OCI_CACHE_LIMIT \
-    OCI_IMAGE_APP_RECIPE OCI_IMAGE_BACKEND OCI_LAYER_CACHE OCI_LAYER_CACHE_DIR OCI_LAYER_LOCK OCI_THREADS \
+    OCI_IMAGE_APP_RECIPE OCI_LAYER_CACHE OCI_LAYER_CACHE_DIR OCI_LAYER_LOCK OCI_THREADS \
     OCI_UPDATE_FROM PATH TOPDIR \
 "

@@ -86,6 +86,8 @@ python () {
     problem = oci_rs_own_library(d, 'bitbake.index').problem(d)
     if problem:
         raise bb.parse.SkipRecipe(problem)
+    for warning in oci_rs_own_library(d, 'bitbake.lint').warnings(d):
+        bb.warn(warning)
 }
 
 python do_deploy () {

@@ -116,7 +116,7 @@ def licenses_unnamed() -> Iterator[str]:
     """What is wrong with LICENSE of the recipe, beside the crates that are linked in."""
     (recipe,) = RECIPES.glob(f"{NAME}_*.bb")
     (line,) = re.findall(r'^LICENSE = "(.*)"$', recipe.read_text(), re.MULTILINE)
-    named = set(line.split(" & "))
+    named = set(line.split(" ${SPDX_AND} "))
     used = {*BUNDLED, "MIT"}
     for crate in linked():
         # Both spellings are in use: `A/B` is `A OR B`.

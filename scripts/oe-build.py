@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
 from oe import examples  # noqa: E402
-from oe.checks import compare_files, engine_is_staged, image_digest, outputs, same, validate  # noqa: E402
+from oe.checks import appended_code, compare_files, engine_is_staged, image_digest, outputs, same, validate  # noqa: E402
 from oe.directory import work_directory  # noqa: E402
 from oe.host import Host  # noqa: E402
 from oe.release import IMAGE, NATIVE, Release, fail, say  # noqa: E402
@@ -50,10 +50,12 @@ def main() -> int:
 
 def check_release(release: Release, wheel: Path | None) -> None:
     """Builds, looks, builds again."""
+    release.parse("bitbake -p without a warning")
     release.bitbake("the recipe: fetch, unpack, compile, install, stage", NATIVE)
     release.bitbake("the image", IMAGE)
     say("the engine in the task is the one that was staged", engine_is_staged(release))
     say("conversions, links, manifest", outputs(release))
+    say("appended shell code", appended_code(release))
     say("the image is valid", validate(release, IMAGE))
     say("every attribute of every file", compare_files(release))
     release.bitbake("the examples", *examples.NAMES)

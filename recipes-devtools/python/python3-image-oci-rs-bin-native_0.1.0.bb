@@ -4,7 +4,6 @@ HOMEPAGE = "https://github.com/image-oci-rs/image-oci-rs"
 SECTION = "devel/python"
 
 # As of python3-image-oci-rs, whose crates are linked into the wheel.
-LICENSE = "MIT & 0BSD & Apache-2.0 & BSD-2-Clause & BSD-3-Clause & Zlib & bzip2-1.0.6"
 OCI_RS_LAYER := "${@os.path.normpath('${THISDIR}/../..')}"
 LIC_FILES_CHKSUM = "file://${OCI_RS_LAYER}/LICENSE;md5=0b0b11d4672352f28c906bd76907cdc9"
 

@@ -3,9 +3,6 @@ DESCRIPTION = "The engine of the class image-oci-rs, which imports it out of the
 HOMEPAGE = "https://github.com/image-oci-rs/image-oci-rs"
 SECTION = "devel/python"
 
-# Crates are linked in statically, and three of them bring a library in C: libdeflate, liblzma and zstd. Where a crate
-# offers several licences, MIT is chosen, or else Apache-2.0; of zstd's two it is BSD-3-Clause.
-LICENSE = "MIT & 0BSD & Apache-2.0 & BSD-2-Clause & BSD-3-Clause & Zlib & bzip2-1.0.6"
 require ${BPN}-licenses.inc
 
 # The layer is the source.

@@ -51,6 +51,21 @@ def outputs(release: Release) -> str:
     return f"{len(wanted)} links, {len(files)} files in each archive, {len(listed)} images listed"
 
 
+def appended_code(release: Release) -> str:
+    """What shell code that a recipe appends has found."""
+    found = re.findall("^appended to (.*): (.*) (.*) (.*)$", release.log("do_image_oci"), re.MULTILINE)
+    if [place for place, *_ in found] != ["IMAGE_CMD", "do_image_oci"]:
+        fail(f"appended code that ran: {found}")
+    for _, directory, name, tag in found:
+        if not directory.endswith("-image-complete") or tag != "latest":
+            fail(f"appended code was in {directory}, with the tag {tag}")
+        links = [name, f"{name}.tar", f"{name}-dir.tar"]
+        missing = [link for link in links if not (release.deployed / link).exists()]
+        if missing or not name.endswith(".rootfs-oci"):
+            fail(f"{release.deployed} has no {missing}")
+    return str(found[0][2])
+
+
 def validate(release: Release, image: str) -> str:
     """Runs the staged package's own command."""
     command: list[str | Path] = ["/usr/bin/python3", "-m", "image_oci_rs", "validate", release.layout(image)]

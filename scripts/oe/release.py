@@ -79,6 +79,19 @@ class Release:
         """Runs bitbake, which must succeed, and returns what it prints."""
         return self._run(self.checkout / "bitbake/bin/bitbake", *arguments)
 
+    def parse(self, what: str) -> None:
+        """Parses all recipes as in a build of a distribution, which looks at licences too. It must give no warning."""
+        configuration = self.build / "conf/distribution.conf"
+        configuration.write_text('INHERIT += "license"\n')
+        give_away(configuration)
+        said = self._run(self.checkout / "bitbake/bin/bitbake", "-p", "-R", str(configuration))
+        # The first may stand behind what bitbake says of its progress.
+        warnings = re.findall("(?:WARNING|ERROR): .*", said)
+        if warnings:
+            fail("\n".join(warnings))
+        (recipes,) = re.findall("^Parsing of .*", said, re.MULTILINE) or fail(f"nothing was parsed: {said}")
+        say(what, recipes)
+
     def bitbake(self, what: str, *arguments: str) -> None:
         """Runs bitbake, which must succeed, and prints its warnings."""
         started = time.monotonic()

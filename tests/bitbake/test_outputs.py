@@ -67,12 +67,15 @@ def image_manifest(outcome: Outcome) -> list[str]:
 ARCHIVES = {
     f"{NAME}-oci.tar": "file",
     f"{NAME}-oci-dir.tar": "file",
+    f"{NAME}.rootfs-oci.tar": f"{NAME}-oci.tar",
+    f"{NAME}.rootfs-oci-dir.tar": f"{NAME}-oci-dir.tar",
     "app-latest-oci.tar": f"{NAME}-oci.tar",
     "app-latest-oci-dir.tar": f"{NAME}-oci-dir.tar",
 }
 LAYOUT = {
     f"{NAME}.oci": "directory",
     f"{NAME}-oci": f"{NAME}.oci",
+    f"{NAME}.rootfs-oci": f"{NAME}.oci",
     "app-latest-oci": f"{NAME}.oci",
     "app-qemux86-64.rootfs.oci": f"{NAME}.oci",
 }
@@ -152,6 +155,7 @@ def test_only_the_archives_asked_for_are_made_and_linked(kit: Kit) -> None:
         outcome = build(kit, "inherit image image-oci-rs", "oci", f'OCI_IMAGE_TAR_OUTPUT = "{value}"')
         assert deployed(outcome) == LAYOUT | {
             f"{NAME}{kind}": "file",
+            f"{NAME}.rootfs{kind}": f"{NAME}{kind}",
             f"app-latest{kind}": f"{NAME}{kind}",
         }
 
@@ -197,12 +201,15 @@ def test_image_of_debug_files(kit: Kit, order: str) -> None:
     assert deployed(outcome) == LAYOUT | ARCHIVES | {
         f"{debug}.oci": "directory",
         f"{debug}-oci": f"{debug}.oci",
+        f"{debug}.rootfs-oci": f"{debug}.oci",
         "app-dbg-latest-oci": f"{debug}.oci",
         "app-qemux86-64.rootfs-dbg.oci": f"{debug}.oci",
         f"{debug}.oci.tar.gz": "file",
         "app-qemux86-64.rootfs-dbg.oci.tar.gz": f"{debug}.oci.tar.gz",
         f"{debug}-oci.tar": "file",
         f"{debug}-oci-dir.tar": "file",
+        f"{debug}.rootfs-oci.tar": f"{debug}-oci.tar",
+        f"{debug}.rootfs-oci-dir.tar": f"{debug}-oci-dir.tar",
         "app-dbg-latest-oci.tar": f"{debug}-oci.tar",
         "app-dbg-latest-oci-dir.tar": f"{debug}-oci-dir.tar",
     }
@@ -245,7 +252,7 @@ def test_rerun_leaves_nothing_of_the_earlier_run(kit: Kit) -> None:
 
     new = NAME.replace("030405", "040405")
     conversions = [f".oci.{suffix}" for suffix in ("tar", "tar.gz", "tar.zst")]
-    made = [".oci", "-oci", "-oci.tar", *conversions]
+    made = [".oci", "-oci", "-oci.tar", ".rootfs-oci", ".rootfs-oci.tar", *conversions]
     links = ["app-new-oci", "app-new-oci.tar", "app-qemux86-64.rootfs.oci"]
     links += [f"app-qemux86-64.rootfs{suffix}" for suffix in conversions]
     assert {path.name for path in directory.images.iterdir()} == {
@@ -325,6 +332,9 @@ def test_name_without_a_date_that_is_the_name_of_a_link_too(kit: Kit) -> None:
         "app-latest-oci": "app-latest.oci",
         "app-latest-oci.tar": "file",
         "app-latest-oci-dir.tar": "file",
+        "app-latest.rootfs-oci": "app-latest.oci",
+        "app-latest.rootfs-oci.tar": "app-latest-oci.tar",
+        "app-latest.rootfs-oci-dir.tar": "app-latest-oci-dir.tar",
     }
 
 

@@ -116,3 +116,12 @@ def test_every_crate_has_a_checksum(kit: Kit) -> None:
 def test_zstd_is_the_one_of_the_lock_file(kit: Kit) -> None:
     lines = recipe(kit).getVar("oe_cargo_fix_env").split("\n")
     assert [line.strip() for line in lines if line.strip()][-1] == "unset ZSTD_SYS_USE_PKG_CONFIG"
+
+
+@pytest.mark.parametrize(("file", "operator"), [("lib/oe/spdx_license.py", "AND"), ("lib/oe/license.py", "&")])
+def test_licenses_are_joined_as_the_release_expects(kit: Kit, tmp_path: Path, file: str, operator: str) -> None:
+    (tmp_path / file).parent.mkdir(parents=True)
+    (tmp_path / file).touch()
+    licenses = recipe(kit, f'BBPATH .= ":{tmp_path}"\n').getVar("LICENSE").split(f" {operator} ")
+    assert {"MIT", "Apache-2.0", "bzip2-1.0.6"} <= set(licenses)
+    assert not any("&" in name or " " in name for name in licenses)

@@ -149,7 +149,7 @@ def test_empty_command_is_not_an_unset_one(small_image: SmallImage) -> None:
         'HOST_PATH = "/bin"',
         'SOME_OTHER_VARIABLE = "1"',
         'OCI_IMAGE_LABELS[doc] = "Said otherwise"',
-        'OCI_IMAGE_BACKEND = "sloci-image"',
+        'OCI_LAYER_CACHE = "1"',
         'IMAGE_POSTPROCESS_COMMAND = "true"',
         'DESCRIPTION = "Another one"',
     ],

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _KEY = "io.containerd.image.name"
 # The defaults of OCI_IMAGE_NAME and OCI_IMAGE_TAG, as the classes write them.
-_DEFAULT_NAMES = ("${IMAGE_BASENAME}", "${PN}")
+DEFAULT_NAMES = ("${IMAGE_BASENAME}", "${PN}")
 _DEFAULT_TAG = "latest"
 
 
@@ -31,7 +31,7 @@ def annotated_reference(read: Reader) -> tuple[str, str] | None:
         SpecError: The annotation is not NAME or NAME:TAG.
     """
     written = _written(read)
-    if written is None or read.d.getVar("OCI_IMAGE_NAME", False) not in _DEFAULT_NAMES:
+    if written is None or read.d.getVar("OCI_IMAGE_NAME", False) not in DEFAULT_NAMES:
         return None
     name, tag = written
     own_tag = read.text("OCI_IMAGE_TAG")

@@ -16,7 +16,8 @@ import re
 from ..errors import SpecError
 from ..parsing import check_name, split_tag
 from ..spec import Base
-from .datastore import Datastore, Reader, file_name_of_tag
+from .datastore import Datastore, Reader
+from .reference import file_name_of_tag, tag_of_base
 
 _PATH = re.compile(r"\.{0,2}/.*", re.DOTALL)
 _RECIPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]*")
@@ -34,7 +35,7 @@ def base_of(read: Reader) -> Base | None:
     if not image:
         return None
     # latest is the default of the variable, so it also stands for any tag of an image that is alone in its index.
-    some_tag = tag if tag not in ("", "latest") else None
+    some_tag = tag_of_base(read) if tag not in ("", "latest") else None
     if _PATH.fullmatch(image):
         return Base(image, some_tag, mode)
     if _RECIPE.fullmatch(image) is None:

@@ -10,9 +10,8 @@ from typing import Any, Protocol
 import bb  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 from ..errors import SpecError
-from ..parsing import check_name, check_tag
-from ..spec import parse_key_value, parse_reference, split_words
-from .annotated_name import annotated_reference
+from ..spec import parse_key_value, split_words
+from .separator import arguments_of, blanks_for_separators
 
 
 class Datastore(Protocol):
@@ -72,9 +71,12 @@ class Reader:
         return None if self.d.getVar(variable) is None else self.words(variable)
 
     def words(self, variable: str) -> tuple[str, ...]:
-        """The value as a list, parted as a shell would."""
+        """The value as a list, split into words as a shell would, or at the separators of sloci-image."""
+        text = self.text(variable)
         try:
-            return split_words(self.text(variable))
+            if variable == "OCI_IMAGE_ENTRYPOINT_ARGS":
+                return arguments_of(text)
+            return split_words(blanks_for_separators(text))
         except SpecError as error:
             raise SpecError(error.reason, variable, error.value) from None
 
@@ -105,20 +107,3 @@ def number_in(text: str, variable: str) -> int | None:
     if text and re.fullmatch("[0-9]+", text) is None:
         raise SpecError("must be a whole number", variable, text)
     return int(text) if text else None
-
-
-def file_name_of_tag(tag: str) -> str:
-    """A tag as links have it in their names, by which an image finds its base and an index its images."""
-    return re.sub("[:/]", "_", tag)
-
-
-def reference_of(read: Reader) -> tuple[str, str]:
-    """Name and tag of the image: OCI_IMAGE_TAG may hold both, and so may an annotation."""
-    tag = read.text("OCI_IMAGE_TAG")
-    if ":" not in tag:
-        name, tag = annotated_reference(read) or (read.text("OCI_IMAGE_NAME"), tag)
-        return check_name(name), check_tag(tag)
-    try:
-        return parse_reference(tag)
-    except SpecError as error:
-        raise SpecError(error.reason, "OCI_IMAGE_TAG", error.value) from None

@@ -10,7 +10,8 @@ from glob import escape
 from pathlib import Path
 
 from ..spec import Archive, Output
-from .datastore import Datastore, Reader, file_name_of_tag
+from .datastore import Datastore, Reader
+from .reference import tags_in_links
 
 _FALSE_WORDS = ("", "0", "n", "no", "false")
 
@@ -27,6 +28,9 @@ class Outputs:
         archives: Which archives are wanted: oci, oci-dir.
         keeps_layout: Whether the layout stays when conversions of it are done.
         suffix: "-dbg" in the task for the root filesystem of debug files.
+        name_suffix: IMAGE_NAME_SUFFIX, which image-oci.bbclass appends to IMAGE_NAME once more.
+        other_link_names: More names of the kind of link_name.
+        sloci_name: What sloci-image's names of archives start with; empty where the recipe does not ask for it.
     """
 
     directory: Path
@@ -36,13 +40,18 @@ class Outputs:
     archives: tuple[str, ...]
     keeps_layout: bool
     suffix: str
+    name_suffix: str = ""
+    other_link_names: tuple[str, ...] = ()
+    sloci_name: str = ""
 
     @classmethod
     def of(cls, d: Datastore, suffix: str = "") -> Outputs:
         """The outputs that the variables describe."""
         read = Reader(d)
         base_name = read.text("IMAGE_BASENAME")
-        tag = file_name_of_tag(read.text("OCI_IMAGE_TAG"))
+        name_suffix = read.text("IMAGE_NAME_SUFFIX")
+        tag, *other_tags = tags_in_links(read)
+        of_sloci = f"{name_suffix}-oci-{tag}-{read.text('OCI_IMAGE_ARCH')}-linux"
         task = "do_image_debugfs_oci" if suffix else "do_image_oci"
         return cls(
             directory=Path(read.text("IMGDEPLOYDIR")),
@@ -52,6 +61,9 @@ class Outputs:
             archives=wanted_archives(read.text("OCI_IMAGE_TAR_OUTPUT")),
             keeps_layout="oci" in (d.getVarFlag(task, "subimages") or "").split(),
             suffix=suffix,
+            name_suffix=name_suffix,
+            other_link_names=tuple(f"{base_name}{suffix}-{other}-oci" for other in other_tags),
+            sloci_name=read.text("IMAGE_NAME") + of_sloci if read.text("OCI_IMAGE_BACKEND") == "sloci-image" else "",
         )
 
     @property
@@ -77,15 +89,26 @@ class Outputs:
 
     def link(self) -> None:
         """Makes the links under the names that recipes and scripts know from image-oci.bbclass."""
-        links = {
-            f"{self.link_name.removesuffix('oci')}{kind}.tar": f"{self.image_name}-{kind}.tar" for kind in self.archives
-        }
-        if self.keeps_layout:
-            links |= {f"{self.image_name}-oci": self.layout, self.link_name: self.layout}
-        for name, target in links.items():
+        for name, target in self.links().items():
             if name != target:
                 (self.directory / name).unlink(missing_ok=True)
                 (self.directory / name).symlink_to(target)
+
+    def links(self) -> dict[str, str]:
+        """What each link leads to, under every name that image-oci.bbclass has used since kirkstone."""
+        names = [f"{self.image_name}-oci", f"{self.image_name}{self.name_suffix}-oci"]
+        names += [self.link_name, *self.other_link_names]
+        links = {
+            f"{name.removesuffix('oci')}{kind}.tar": f"{self.image_name}-{kind}.tar"
+            for name in names
+            for kind in self.archives
+        }
+        if self.keeps_layout:
+            links |= dict.fromkeys(names, self.layout)
+        if self.sloci_name:
+            kinds = {"oci": "oci-image", "oci-dir": "oci-dir"}
+            links |= {f"{self.sloci_name}.{kinds[kind]}.tar": f"{self.image_name}-{kind}.tar" for kind in self.archives}
+        return links
 
     def remove_stale(self) -> None:
         """Removes what an earlier or a failed run of this task left, under any IMAGE_NAME.
@@ -118,8 +141,10 @@ class Outputs:
         match = re.fullmatch(rf"\.?((?:{names}).*?)(?:{endings})(?:\.partial)?", name)
         if match is None:
             return False
+        # Appended shell code may have made a file under a name that is a link here otherwise.
+        image_name = match[1].removesuffix(self.name_suffix)
         # The other of the two tasks may be running at the same time.
-        return match[1] == self.image_name or match[1].endswith("-dbg") == bool(self.suffix)
+        return self.image_name in (match[1], image_name) or image_name.endswith("-dbg") == bool(self.suffix)
 
 
 def _target(path: Path) -> str | None:

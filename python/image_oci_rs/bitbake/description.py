@@ -24,9 +24,10 @@ from ..spec import (
 )
 from .annotated_name import annotations_of
 from .base_image import base_of
-from .datastore import Datastore, Reader, reference_of
+from .datastore import Datastore, Reader
 from .deploy import Outputs
 from .labels import labels_of_origin
+from .reference import reference_of
 
 VARIABLES: Mapping[str, str] = {
     "sources.path": "IMAGE_ROOTFS",
@@ -79,14 +80,14 @@ def image_spec(d: Datastore, outputs: Outputs) -> ImageSpec:
         SpecError: A value is wrong; `field` is a field of the specification, or a variable.
     """
     read = Reader(d)
-    name, tag = reference_of(read)
+    reference = reference_of(read)
     created = _created(read)
     labels = labels_of_origin(read, created)
     labels |= {expand_label_key(key): value for key, value in read.entries("OCI_IMAGE_LABELS")}
     return ImageSpec(
         sources=(Source(read.text("IMAGE_ROOTFS")),),
-        name=name + outputs.suffix,
-        tag=tag,
+        name=reference.name + outputs.suffix,
+        tag=reference.tag,
         extra_tags=tuple(_extra_tag(word, outputs.suffix) for word in read.words("OCI_IMAGE_EXTRA_TAGS")),
         platform=Platform.from_names(
             read.text("OCI_IMAGE_ARCH"),

@@ -23,8 +23,9 @@ from ..errors import ImageError, SpecError
 from ..parsing import check_tag, parse_key_value, parse_reference
 from ..platforms import Platform
 from .base_image import digest_command
-from .datastore import Datastore, Reader, file_name_of_tag
+from .datastore import Datastore, Reader
 from .pinned_image import PinnedImage
+from .reference import file_name_of_tag
 from .skopeo import Skopeo
 
 

@@ -14,12 +14,13 @@ from ..compare import Difference, diff
 from ..display import cache_notes, difference_text, error_text, packages_text, printable
 from ..errors import ImageError, SpecError
 from ..spec import ImageSpec, parse_size
-from .annotated_name import note_on_annotated_name
 from .base_image import fetching_recipe, require_deployed
-from .datastore import Answered, Datastore, Reader, reference_of
+from .datastore import Answered, Datastore, Reader
 from .deploy import Outputs
 from .description import VARIABLES, image_spec
 from .nativepython import run_in_nativepython3
+from .reference import reference_of
+from .remedy import with_remedy
 
 # Variables of image-oci.bbclass that choose between its engines, or that it does not use itself.
 _WITHOUT_MEANING = (
@@ -63,10 +64,9 @@ def build_image(d: Datastore, suffix: str = "") -> None:
                 bb.note(f"{variable} is set, and has no meaning for image-oci-rs")
         outputs = Outputs.of(d, suffix)
         spec = image_spec(d, outputs)
-        name_note = note_on_annotated_name(Reader(d), *reference_of(Reader(d)))
-        if name_note is not None:
-            bb.note(printable(name_note))
         require_deployed(Reader(d), spec.base)
+        for note in reference_of(Reader(d)).notes:
+            bb.note(printable(note))
         for variable, mode in (("OCI_LAYERS", "multi"), ("OCI_LAYER_LOCK", "auto")):
             # The image of debug files has one layer in every mode.
             if not suffix and d.getVar(variable) and spec.layers.mode != mode:
@@ -82,7 +82,7 @@ def build_image(d: Datastore, suffix: str = "") -> None:
     except SpecError as error:
         bb.fatal(_sentence(error))
     except (ImageError, OSError) as error:
-        bb.fatal(error_text(error))
+        bb.fatal(with_remedy(error_text(error)))
 
 
 def _sentence(error: SpecError) -> str:

@@ -17,10 +17,11 @@ from ..display import error_text, printable
 from ..errors import ImageError, SpecError
 from ..multiplatform import IndexResult, IndexSpec, index
 from ..spec import Archive, Output
-from .annotated_name import annotations_of, note_on_annotated_name
-from .datastore import Datastore, Reader, file_name_of_tag, reference_of
+from .annotated_name import annotations_of
+from .datastore import Datastore, Reader
 from .deploy import wanted_archives
 from .nativepython import run_in_nativepython3
+from .reference import file_name_of_tag, reference_of
 
 # Where the value of a field comes from, for messages.
 _VARIABLES: Mapping[str, str] = {
@@ -57,9 +58,6 @@ def build_index(d: Datastore) -> None:
     if d.getVar("OCI_IMAGE_EXTRA_TAGS"):
         bb.note("OCI_IMAGE_EXTRA_TAGS is set, and has no meaning for an index: its archives hold one name")
     try:
-        name_note = note_on_annotated_name(read, *reference_of(read))
-        if name_note is not None:
-            bb.note(printable(name_note))
         spec = _spec(read, [_path(read, word) for word in _words(read)])
         result = _index(d, spec)
     except SpecError as error:
@@ -67,6 +65,8 @@ def build_index(d: Datastore) -> None:
     except (ImageError, OSError) as error:
         bb.fatal(error_text(error))
     else:
+        for note in reference_of(read).notes:
+            bb.note(printable(note))
         bb.note(f"{result.name}: index {result.index.digest}")
         for image in result.images:
             bb.note(printable(f"{image.platform}: {image.digest}, out of {image.path}"))
@@ -115,14 +115,14 @@ def _current(read: Reader) -> str:
 
 
 def _spec(read: Reader, images: Iterator[str] | tuple[str, ...] | list[str]) -> IndexSpec:
-    name, tag = reference_of(read)
-    layout = f"{read.text('PN')}-{file_name_of_tag(tag)}-oci"
+    reference = reference_of(read)
+    layout = f"{read.text('PN')}-{file_name_of_tag(reference.written_tag)}-oci"
     place = Path(read.text("DEPLOYDIR"))
     prefixes = {"oci": "", "oci-dir": layout}
     return IndexSpec(
         images=tuple(images),
-        name=name,
-        tag=tag,
+        name=reference.name,
+        tag=reference.tag,
         annotations=annotations_of(read),
         output=Output(
             layout=str(place / layout),

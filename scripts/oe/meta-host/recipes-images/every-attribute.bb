@@ -9,6 +9,14 @@ PREPARED_ROOTFS = "PYTHONPATH=${OE_HOST}/python python3 -m rootfs_fixtures nasty
 OCI_IMAGE_NAME = "registry.example/team/every-attribute"
 OCI_IMAGE_ENTRYPOINT = "/bin/sh"
 OCI_IMAGE_ENV_VARS = "GREETING='hello world'"
+# What recipes for image-oci.bbclass append sees what that class leaves behind.
+IMAGE_CMD:oci:append () {
+	echo "appended to IMAGE_CMD: $(pwd) $image_name $image_tag"
+}
+do_image_oci:append () {
+	echo "appended to do_image_oci: $(pwd) $image_name $image_tag"
+}
+
 OCI_IMAGE_LABELS[org.opencontainers.image.title] = "Bob's "best" app"
 
 # What the task has loaded, to be compared with the file that was staged.
