@@ -3,7 +3,7 @@ DESCRIPTION = "Replaces python3-image-oci-rs-native where OE-core's Rust is too 
 HOMEPAGE = "https://github.com/image-oci-rs/image-oci-rs"
 SECTION = "devel/python"
 
-# As of python3-image-oci-rs, whose crates are linked into the wheel.
+# The licences are those of the crates, which are linked into the wheel.
 OCI_RS_LAYER := "${@os.path.normpath('${THISDIR}/../..')}"
 LIC_FILES_CHKSUM = "file://${OCI_RS_LAYER}/LICENSE;md5=0b0b11d4672352f28c906bd76907cdc9"
 
