@@ -25,7 +25,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
-from oe import examples  # noqa: E402
+from oe import examples, tunes  # noqa: E402
 from oe.checks import compare_files, engine_is_staged, image_digest, outputs, same, validate  # noqa: E402
 from oe.host import Host  # noqa: E402
 from oe.release import IMAGE, NATIVE, Release, fail, say  # noqa: E402
@@ -49,6 +49,7 @@ def main() -> int:
 
 def check_release(release: Release) -> None:
     """Builds, looks, builds again."""
+    say("the variant of every ARM tune", tunes.check(release))
     release.bitbake("the recipe: fetch, unpack, compile, install, stage", NATIVE)
     release.bitbake("the image", IMAGE)
     say("the engine in the task is the one that was staged", engine_is_staged(release))

@@ -18,6 +18,7 @@ from .datastore import Answered, Datastore, Reader
 from .deploy import Outputs
 from .description import VARIABLES, image_spec
 from .nativepython import run_in_nativepython3
+from .platform import missing_variant_note
 
 # Variables of image-oci.bbclass that choose between its engines, or that it does not use itself.
 _WITHOUT_MEANING = (
@@ -65,6 +66,9 @@ def build_image(d: Datastore, suffix: str = "") -> None:
             # The image of debug files has one layer in every mode.
             if not suffix and d.getVar(variable) and spec.layers.mode != mode:
                 bb.note(f'{variable} is set, and has no meaning as long as OCI_LAYER_MODE is not "{mode}"')
+        note = missing_variant_note(d, spec.platform)
+        if note:
+            bb.note(note)
         outputs.remove_stale()
         budget = _budget(Reader(d))
         result = _build(d, spec)
