@@ -40,7 +40,7 @@ IMAGE_TYPEDEP:oci ?= "container tar.bz2"
 # `container` is a type without a file. image.bbclass knows that only where a recipe itself asks for the type.
 IMAGE_TYPES_MASKED:append = " container"
 
-inherit oci-rs-engine
+inherit oci-rs-engine oci-rs-rootfs
 
 #
 # Name and platform

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from oe.release import Release
 
-# What bitbake.conf says of tunes; and a machine without a name that could be mistaken for one.
+# The lines of bitbake.conf that are about tunes, and a machine whose name looks like no tune.
 BITBAKE_CONF = {
     "MACHINEOVERRIDES": "machine",
     "OVERRIDES": "${MACHINEOVERRIDES}:forcevariable",

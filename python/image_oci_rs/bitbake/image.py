@@ -40,6 +40,7 @@ def problem(d: Datastore) -> str | None:
     try:
         image_spec(known, Outputs.of(known))
         _budget(Reader(known))
+        Reader(known).switch("OCI_CONTAINER_ROOTFS")
     except SpecError as error:
         return _sentence(error)
     return None

@@ -42,7 +42,7 @@ def arm_variant(d: Datastore) -> str:
 
 
 def missing_variant_note(d: Datastore, platform: Platform) -> str | None:
-    """Returns what the log says of an image for 32-bit ARM that has no variant; None for every other image."""
+    """Returns a note for the log if the image is for 32-bit ARM and has no variant; None for every other image."""
     if platform.architecture != "arm" or platform.variant is not None:
         return None
     return (
