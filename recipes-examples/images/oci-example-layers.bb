@@ -5,11 +5,7 @@ inherit image image-oci-rs
 
 IMAGE_FSTYPES = "oci"
 IMAGE_INSTALL = "base-files base-passwd busybox lighttpd lighttpd-module-accesslog"
-IMAGE_FEATURES = ""
-IMAGE_LINGUAS = ""
-NO_RECOMMENDATIONS = "1"
-KERNELDEPMODDEPEND = ""
-KERNEL_DEPLOY_DEPEND = ""
+OCI_CONTAINER_ROOTFS = "1"
 
 # Lowest first, what changes most last; each with what its packages depend on. `auto` does it by recipe, without a list.
 OCI_LAYER_MODE = "multi"

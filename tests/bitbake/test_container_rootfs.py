@@ -26,6 +26,7 @@ VARIABLES = (
     "KERNEL_DEPLOY_DEPEND",
     "IMAGE_CONTAINER_NO_DUMMY",
     "EXTRA_IMAGEDEPENDS",
+    "DEPENDS",
     "IMAGE_LINGUAS",
     "LINGUAS_INSTALL",
     "IMAGE_FEATURES",
@@ -40,7 +41,7 @@ LINKS = (
 
 
 def values(d: Any) -> dict[str, str | None]:
-    return {name: (d.getVar(name) or "").strip() for name in VARIABLES}
+    return {name: " ".join((d.getVar(name) or "").split()) for name in VARIABLES}
 
 
 def built(build: BuildDirectory) -> Outcome:
@@ -67,6 +68,7 @@ def test_switch_sets_what_the_table_says(small_image: SmallImage, conf: str) -> 
         "KERNEL_DEPLOY_DEPEND": "",
         "IMAGE_CONTAINER_NO_DUMMY": "1",
         "EXTRA_IMAGEDEPENDS": "",
+        "DEPENDS": "lib32-qemuwrapper-cross depmodwrapper-cross",
         "IMAGE_LINGUAS": "",
         "LINGUAS_INSTALL": "",
         "IMAGE_FEATURES": "",
@@ -84,6 +86,7 @@ def test_switch_is_off_by_default(small_image: SmallImage, line: str) -> None:
         "KERNEL_DEPLOY_DEPEND": "virtual/kernel:do_deploy",
         "IMAGE_CONTAINER_NO_DUMMY": "",
         "EXTRA_IMAGEDEPENDS": "u-boot opensbi qemu-system-native qemu-helper-native:do_addto_recipe_sysroot",
+        "DEPENDS": "lib32-qemuwrapper-cross qemuwrapper-cross depmodwrapper-cross",
         "IMAGE_LINGUAS": "en-us en-gb",
         "LINGUAS_INSTALL": "locale-base-en-us locale-base-en-gb",
         "IMAGE_FEATURES": "debug-tweaks",
@@ -98,6 +101,7 @@ def test_switch_is_off_by_default(small_image: SmallImage, line: str) -> None:
         ('KERNEL_DEPLOY_DEPEND = "linux-own:do_deploy"', "KERNEL_DEPLOY_DEPEND", "linux-own:do_deploy"),
         ('IMAGE_CONTAINER_NO_DUMMY = "0"', "IMAGE_CONTAINER_NO_DUMMY", "0"),
         ('EXTRA_IMAGEDEPENDS += "own-helper"', "EXTRA_IMAGEDEPENDS", "own-helper"),
+        ('DEPENDS += "qemuwrapper-cross"', "DEPENDS", "lib32-qemuwrapper-cross depmodwrapper-cross qemuwrapper-cross"),
         ('IMAGE_LINGUAS = "de-de"', "LINGUAS_INSTALL", "locale-base-de-de"),
         ('IMAGE_LINGUAS:append = " de-de"', "IMAGE_LINGUAS", "de-de"),
         ('IMAGE_FEATURES = "package-management"', "IMAGE_FEATURES", "package-management"),

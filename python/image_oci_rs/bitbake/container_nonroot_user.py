@@ -15,6 +15,7 @@ import bb  # type: ignore[import-not-found,import-untyped,unused-ignore]
 from ..display import error_text
 from ..errors import ImageError
 from .accounts import read_ids
+from .datastore import Reader
 from .rootfs_path import OwnedDirectory, make_directory
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ def adopt(d: Any) -> bool:
     if all(d.getVar(function, False) is None for function in _FUNCTIONS):
         return False
     for function, flag in _FUNCTIONS.items():
-        words = (d.getVarFlag("do_image_oci", flag) or "").split()
-        d.setVarFlag("do_image_oci", flag, " ".join(word for word in words if word != function))
+        functions = d.getVarFlag("do_image_oci", flag, False) or ""
+        d.setVarFlag("do_image_oci", flag, re.sub(rf"(?<!\S){function}(?!\S)", "", functions))
     if d.getVar("OCI_LAYER_MODE") == "multi" and "shadow" not in _packages(d):
         # extrausers.bbclass installs it beside the user. With the old engine no layer had it.
         d.setVar("PACKAGE_INSTALL:remove", "shadow")
@@ -49,18 +50,17 @@ def make_directories(d: Datastore) -> None:
         bb.BBHandledException: Something else than a directory is in the way.
     """
     root = Path(d.getVar("IMAGE_ROOTFS"))
-    user, uid, gid = d.getVar("NONROOT_USER"), int(d.getVar("NONROOT_UID")), int(d.getVar("NONROOT_GID"))
     bb.note(f"{_CLASS}: image-oci-rs makes the directories here, and not with umoci in the finished image")
-    if (user, uid) not in read_ids(root / "etc/passwd"):
-        bb.warn(f"{_CLASS}: /etc/passwd has no user {user} with the number {uid}; is base-passwd in the image?")
-    directories = [OwnedDirectory(f"/home/{user}", uid, gid, 0o700)]
-    directories += [
-        OwnedDirectory(f"/{path.strip('/')}", uid, gid, 0o755)
-        for path in (d.getVar("NONROOT_OWNED_DIRS") or "").split()
-    ]
     try:
+        read = Reader(d)
+        user, uid, gid = read.text("NONROOT_USER"), read.number("NONROOT_UID"), read.number("NONROOT_GID")
+        if (user, uid) not in read_ids(root / "etc/passwd"):
+            bb.warn(f"{_CLASS}: /etc/passwd has no user {user} with the number {uid}; is base-passwd in the image?")
+        paths = (path.strip("/") for path in read.text("NONROOT_OWNED_DIRS").split())
+        directories = [OwnedDirectory(f"/home/{user}", uid or 0, gid or 0, 0o700)]
+        directories += [OwnedDirectory(f"/{path}", uid or 0, gid or 0, 0o755) for path in paths]
         for directory in directories:
-            bb.note(f"{_CLASS}: {make_directory(root, directory)} belongs to {user} ({uid}:{gid})")
+            bb.note(f"{_CLASS}: {make_directory(root, directory)} belongs to {user} ({directory.uid}:{directory.gid})")
     except (ImageError, OSError) as error:
         bb.fatal(error_text(error))
 

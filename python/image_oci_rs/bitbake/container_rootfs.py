@@ -7,6 +7,7 @@ runs at the end of do_rootfs. docs/rootfs.md has the same as a table.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,10 @@ def apply_defaults(d: Any) -> None:
     superfluous = {*(d.getVar("OCI_CONFIGURED_IMAGEDEPENDS") or "").split(), *_OF_QEMUBOOT}
     wanted = [word for word in (d.getVar("EXTRA_IMAGEDEPENDS") or "").split() if word not in superfluous]
     d.setVar("EXTRA_IMAGEDEPENDS", " ".join(wanted))
+    # scarthgap's image.bbclass has QEMU for every image; later releases leave it to the packages that need it.
+    depends = _base_value(d, "DEPENDS")
+    if depends:
+        _set_base_value(d, "DEPENDS", re.sub(r"(?<!\S)qemuwrapper-cross(?!\S)", "", depends, count=1))
 
 
 def schedule(d: Any, function: str) -> None:

@@ -13,6 +13,8 @@ ROOTFS_POSTPROCESS_COMMAND ?= ""
 IMAGE_PREPROCESS_COMMAND ?= ""
 IMAGE_POSTPROCESS_COMMAND ?= ""
 
+# scarthgap's; later releases have the second word alone.
+DEPENDS += "${@' '.join(variant + '-qemuwrapper-cross' for variant in ['lib32'])} qemuwrapper-cross depmodwrapper-cross"
 IMAGE_INSTALL ?= ""
 PACKAGE_INSTALL ?= "${IMAGE_INSTALL} ${ROOTFS_BOOTSTRAP_INSTALL}"
 LINGUAS_INSTALL ?= "${@' '.join('locale-base-' + name for name in d.getVar('IMAGE_LINGUAS').split())}"
