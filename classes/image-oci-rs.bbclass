@@ -40,7 +40,7 @@ IMAGE_TYPEDEP:oci ?= "container tar.bz2"
 # `container` is a type without a file. image.bbclass knows that only where a recipe itself asks for the type.
 IMAGE_TYPES_MASKED:append = " container"
 
-inherit oci-rs-engine
+inherit oci-rs-engine oci-rs-rootfs
 
 #
 # Name and platform
@@ -55,7 +55,14 @@ OCI_IMAGE_EXTRA_TAGS[doc] = "List: further tags, or names with a tag, under whic
 OCI_IMAGE_ARCH ?= "${TARGET_ARCH}"
 OCI_IMAGE_ARCH[doc] = "Architecture under any name that Yocto, uname or Go has for it; the image carries Go's."
 OCI_IMAGE_SUBARCH ?= "${@oci_rs_subarch(d)}"
-OCI_IMAGE_SUBARCH[doc] = "Variant of the architecture: v5 to v8 of arm, v8 or v9 of arm64, v1 to v4 of amd64, power8 to power11 of ppc64 and ppc64le, rva20u64 and later of riscv64; empty for none, or for that in a name like armv7 in OCI_IMAGE_ARCH. From TUNE_FEATURES, for 32-bit arm."
+OCI_IMAGE_SUBARCH[doc] = "Variant of the architecture: v5 to v8 of arm, v8 or v9 of arm64, v1 to v4 of amd64, power8 to power11 of ppc64 and ppc64le, rva20u64 and later of riscv64; empty for none, or for that in a name like armv7 in OCI_IMAGE_ARCH. Computed from the tune, for 32-bit arm."
+# The library reads the tune, which BitBake can't see: the value itself is in the signature.
+OCI_IMAGE_SUBARCH[vardepvalue] = "${OCI_IMAGE_SUBARCH}"
+# image-oci.bbclass looks for armv7 in TUNE_FEATURES alone, where today's tunes do not have it.
+python () {
+    if 'oci_map_subarch' in (d.getVar('OCI_IMAGE_SUBARCH', False) or ''):
+        d.setVar('OCI_IMAGE_SUBARCH', '${@oci_rs_subarch(d)}')
+}
 OCI_IMAGE_OS ?= "linux"
 OCI_IMAGE_OS[doc] = "Operating system under Go's name."
 
@@ -180,11 +187,8 @@ def oci_rs_is_wanted(d):
     return bb.data.inherits_class('image', d) and 'oci' in [fstype.split('.')[0] for fstype in types.split()]
 
 def oci_rs_subarch(d):
-    """The variant that TUNE_FEATURES names; only 32-bit arm has one."""
-    if d.getVar('TARGET_ARCH') != 'arm':
-        return ''
-    features = (d.getVar('TUNE_FEATURES') or '').split()
-    return next((v for v in ('v8', 'v7', 'v6', 'v5') if any(f.startswith('arm' + v) for f in features)), '')
+    """The variant of 32-bit arm that the tune builds for; empty for other architectures."""
+    return oci_rs_own_library(d, 'bitbake.platform').arm_variant(d)
 
 def oci_rs_untracked(d):
     """OCI_CACHE_DIR for pseudo's list of prefixes; never nothing, or what IMAGE_ROOTFS begins with: that must stay tracked."""
@@ -290,5 +294,5 @@ oci_rs_library[vardeps] = " \
 oci_rs_library[vardepsexclude] = " \
     BBLAYERS DEPLOY_DIR_IMAGE DISTRO_VERSION IMAGE_LINK_NAME IMAGE_MANIFEST OCI_CACHE_DIR OCI_CACHE_LIMIT \
     OCI_IMAGE_APP_RECIPE OCI_LAYER_CACHE OCI_LAYER_CACHE_DIR OCI_LAYER_LOCK OCI_THREADS \
-    OCI_UPDATE_FROM PATH TOPDIR \
+    OCI_UPDATE_FROM PATH TOPDIR TUNE_FEATURES \
 "

@@ -22,7 +22,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
-from oe import examples  # noqa: E402
+from oe import examples, tunes  # noqa: E402
 from oe.checks import appended_code, compare_files, engine_is_staged, image_digest, outputs, same, validate  # noqa: E402
 from oe.directory import work_directory  # noqa: E402
 from oe.host import Host  # noqa: E402
@@ -50,6 +50,7 @@ def main() -> int:
 
 def check_release(release: Release, wheel: Path | None) -> None:
     """Builds, looks, builds again."""
+    say("the variant of every ARM tune", tunes.check(release))
     release.parse("bitbake -p without a warning")
     release.bitbake("the recipe: fetch, unpack, compile, install, stage", NATIVE)
     release.bitbake("the image", IMAGE)

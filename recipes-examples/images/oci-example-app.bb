@@ -6,11 +6,7 @@ inherit image image-oci-rs
 IMAGE_FSTYPES = "oci"
 # All that the container has: what the base image has already is not stored again.
 IMAGE_INSTALL = "base-files base-passwd busybox lighttpd lighttpd-module-accesslog"
-IMAGE_FEATURES = ""
-IMAGE_LINGUAS = ""
-NO_RECOMMENDATIONS = "1"
-KERNELDEPMODDEPEND = ""
-KERNEL_DEPLOY_DEPEND = ""
+OCI_CONTAINER_ROOTFS = "1"
 
 # A recipe of this class, which is built first; or the path of a layout or archive.
 OCI_BASE_IMAGE = "oci-example-minimal"

@@ -4,11 +4,8 @@ LICENSE = "MIT"
 inherit image image-oci-rs
 
 IMAGE_FSTYPES = "oci"
-IMAGE_FEATURES = ""
-IMAGE_LINGUAS = ""
-NO_RECOMMENDATIONS = "1"
-KERNELDEPMODDEPEND = ""
-KERNEL_DEPLOY_DEPEND = ""
+IMAGE_INSTALL = "base-files base-passwd busybox lighttpd lighttpd-module-accesslog"
+OCI_CONTAINER_ROOTFS = "1"
 
 # Lowest first, what changes most last; each with what its packages depend on. IMAGE_INSTALL need not repeat the packages.
 # `auto` does it by recipe, without a list.

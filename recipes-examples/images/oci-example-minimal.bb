@@ -6,12 +6,8 @@ inherit image image-oci-rs
 
 IMAGE_FSTYPES = "oci"
 IMAGE_INSTALL = "base-files base-passwd busybox"
-IMAGE_FEATURES = ""
-IMAGE_LINGUAS = ""
-NO_RECOMMENDATIONS = "1"
-# Nobody boots a container: no kernel.
-KERNELDEPMODDEPEND = ""
-KERNEL_DEPLOY_DEPEND = ""
+# Nothing boots it: no kernel, locales and the like. docs/rootfs.md has the list.
+OCI_CONTAINER_ROOTFS = "1"
 
 OCI_IMAGE_CMD = "/bin/sh"
 OCI_IMAGE_LABELS[org.opencontainers.image.title] = "A shell"

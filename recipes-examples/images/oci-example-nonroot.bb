@@ -1,22 +1,15 @@
 SUMMARY = "A container that runs as a user without rights"
 LICENSE = "MIT"
 
-inherit image image-oci-rs extrausers
+inherit image image-oci-rs oci-nonroot-rs
 
 IMAGE_FSTYPES = "oci"
 IMAGE_INSTALL = "base-files base-passwd busybox"
-IMAGE_FEATURES = ""
-IMAGE_LINGUAS = ""
-NO_RECOMMENDATIONS = "1"
-KERNELDEPMODDEPEND = ""
-KERNEL_DEPLOY_DEPEND = ""
+OCI_CONTAINER_ROOTFS = "1"
 
-# The user is made in the root filesystem; its home directory keeps its owner in the image.
-EXTRA_USERS_PARAMS = "groupadd --gid 1000 app; useradd --uid 1000 --gid app --create-home --shell /bin/sh app;"
+# The directories that the user may write to, besides its home. They keep their owner in the image.
+OCI_NONROOT_DIRS = "/data /run/app:0750"
 
-# By number, because Kubernetes' runAsNonRoot refuses a name.
-OCI_IMAGE_RUNTIME_UID = "1000:1000"
-OCI_IMAGE_WORKINGDIR = "/home/app"
-OCI_IMAGE_ENV_VARS = "HOME=/home/app"
+OCI_IMAGE_WORKINGDIR = "/data"
 OCI_IMAGE_CMD = "/bin/sh"
 OCI_IMAGE_LABELS[org.opencontainers.image.title] = "A shell without rights"

@@ -13,9 +13,9 @@ INDEX = "oci-example-index"
 ON_NO_IMAGE = "on-no-image"
 # Of each layer the files that tell it from the others; of the configuration what the recipe is about.
 LAYERS = {
-    "oci-example-minimal": [{"bin/busybox", "dev/null", "etc/passwd"}],
-    "oci-example-nonroot": [{"bin/busybox", "home/app"}],
-    "oci-example-app": [{"bin/busybox", "dev/null"}, {"usr/sbin/lighttpd", "www/pages/index.html"}],
+    "oci-example-minimal": [{"bin/busybox", "dev/null", "etc/passwd", "etc/resolv.conf", "var/volatile/tmp"}],
+    "oci-example-nonroot": [{"bin/busybox", "home/nonroot", "data", "run/app"}],
+    "oci-example-app": [{"bin/busybox", "dev/null", "etc/resolv.conf"}, {"usr/sbin/lighttpd", "www/pages/index.html"}],
     "oci-example-layers": [
         {"bin/busybox", "dev/null"},
         {"usr/sbin/lighttpd", "usr/lib/lighttpd/mod_accesslog.so"},
@@ -24,7 +24,7 @@ LAYERS = {
 }
 CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "oci-example-minimal": {"Cmd": ["/bin/sh"]},
-    "oci-example-nonroot": {"User": "1000:1000", "WorkingDir": "/home/app", "Env": ["HOME=/home/app"]},
+    "oci-example-nonroot": {"User": "65532:65532", "WorkingDir": "/data", "Env": ["HOME=/home/nonroot"]},
     "oci-example-app": {
         "Entrypoint": ["/usr/sbin/lighttpd", "-D"],
         "Cmd": ["-f", "/etc/lighttpd/lighttpd.conf"],
@@ -35,7 +35,14 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "oci-example-layers": {"Entrypoint": ["/usr/sbin/lighttpd", "-D", "-f", "/etc/lighttpd/lighttpd.conf"]},
 }
 # Owners that a build without pseudo's knowledge would lose.
-OWNERS = {b"home/app": (1000, 1000), b"bin/busybox": (0, 0)}
+OWNERS = {
+    b"home/nonroot": (65532, 65532),
+    b"data": (65532, 65532),
+    b"run/app": (65532, 65532),
+    b"bin/busybox": (0, 0),
+    b"var/volatile/tmp": (0, 0),
+}
+MODES = {b"home/nonroot": 0o700, b"data": 0o755, b"run/app": 0o750, b"var/volatile/tmp": 0o1777}
 
 
 def check(release: Release, name: str) -> str:
@@ -55,6 +62,8 @@ def check(release: Release, name: str) -> str:
         for path, record in layer.items():
             if (record.uid, record.gid) != OWNERS.get(path, (record.uid, record.gid)):
                 fail(f"{name}: {path!r} belongs to {record.uid}:{record.gid}")
+            if record.mode != MODES.get(path, record.mode):
+                fail(f"{name}: {path!r} has the mode {record.mode:o}")
     if name == "oci-example-app" and manifest["layers"][:1] != documents(release, "oci-example-minimal")[0]["layers"]:
         fail(f"{name} is not built upon the layer of oci-example-minimal")
     return f"{digest}, layers: {len(layers)}"

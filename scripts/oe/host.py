@@ -55,6 +55,8 @@ class Host:
             link(directory / "bin" / program, directory / "rust/bin" / program)
         for program in "maturin", "pyproject-build":
             link(directory / "bin" / program, directory / "venv/bin" / program)
+        for program in "groupadd", "useradd":
+            write_user_program(directory / "bin" / program, Path("/usr/sbin") / program)
         write_nativepython3(directory / "bin/nativepython3", directory / "venv/bin/python3")
         # The options that OE-core uses are the same.
         link(directory / "bin/pbzip2", Path("/usr/bin/bzip2"))
@@ -113,6 +115,15 @@ def write_nativepython3(file: Path, python: Path) -> None:
         "fi\n"
         f'exec {python} "${{words[@]}}"\n'
     )
+    file.chmod(0o755)
+
+
+def write_user_program(file: Path, program: Path) -> None:
+    """Makes a program that replaces -R, which OE-core up to 6.0 uses, by --prefix, which does the same without chroot.
+
+    Debian's pseudo does not intercept all calls by which Debian's program opens files in a chroot.
+    """
+    file.write_text(f'#!/bin/bash\nif [[ $1 == -R ]]; then set -- --prefix "${{@:2}}"; fi\nexec {program} "$@"\n')
     file.chmod(0o755)
 
 

@@ -6,9 +6,13 @@ set -e
 for package in "$@"; do
     case $package in
         base-files)
-            mkdir -p dev etc home tmp var/volatile/log
+            mkdir -p dev etc home run tmp var/volatile/log var/volatile/tmp
             ln -s volatile/log var/log
-            chmod 1777 tmp
+            ln -s volatile/tmp var/tmp
+            ln -s ../run var/run
+            ln -s ../run/lock var/lock
+            chmod 1777 tmp var/volatile/tmp
+            echo 'tmpfs /var/volatile tmpfs defaults 0 0' >etc/fstab
             mknod dev/null c 1 3
             chmod 666 dev/null
             echo '127.0.0.1 localhost' >etc/hosts
@@ -53,13 +57,6 @@ for package in "$@"; do
             mkdir -p etc/nginx usr/sbin var/log/nginx
             seq 1 9999 >usr/sbin/nginx
             chmod 755 usr/sbin/nginx
-            ;;
-        a-user) # What extrausers.bbclass makes of oci-example-nonroot's line.
-            echo 'app:x:1000:1000::/home/app:/bin/sh' >>etc/passwd
-            echo 'app:x:1000:' >>etc/group
-            mkdir home/app
-            chown 1000:1000 home/app
-            chmod 700 home/app
             ;;
         *)
             echo "no package $package" >&2

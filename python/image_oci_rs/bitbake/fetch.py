@@ -25,6 +25,7 @@ from ..platforms import Platform
 from .base_image import digest_command
 from .datastore import Datastore, Reader
 from .pinned_image import PinnedImage
+from .platform import arm_variant
 from .reference import file_name_of_tag
 from .skopeo import Skopeo
 
@@ -90,10 +91,8 @@ def problem(d: Datastore) -> str | None:
 def machine_platform(d: Datastore) -> str:
     """The platform of the machine, as `os/architecture/variant`; the architecture alone if no image can be for it."""
     read = Reader(d)
-    words = " ".join(map(read.text, ("TUNE_FEATURES", "TUNE_PKGARCH", "MACHINEOVERRIDES")))
-    variant = re.search(r"\barmv([5-8])", words) if read.text("TARGET_ARCH") == "arm" else None
     try:
-        platform = Platform.from_names(read.text("TARGET_ARCH"), "linux", f"v{variant[1]}" if variant else None)
+        platform = Platform.from_names(read.text("TARGET_ARCH"), "linux", arm_variant(d) or None)
     except SpecError:
         return read.text("TARGET_ARCH")
     return "/".join(filter(None, (platform.os, platform.architecture, platform.variant)))

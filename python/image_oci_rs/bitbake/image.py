@@ -19,6 +19,7 @@ from .datastore import Answered, Datastore, Reader
 from .deploy import Outputs
 from .description import VARIABLES, image_spec
 from .nativepython import run_in_nativepython3
+from .platform import missing_variant_note
 from .reference import reference_of
 from .remedy import with_remedy
 
@@ -42,6 +43,7 @@ def problem(d: Datastore) -> str | None:
     try:
         image_spec(known, Outputs.of(known))
         _budget(Reader(known))
+        Reader(known).switch("OCI_CONTAINER_ROOTFS")
     except SpecError as error:
         return _sentence(error)
     return None
@@ -65,7 +67,7 @@ def build_image(d: Datastore, suffix: str = "") -> None:
         outputs = Outputs.of(d, suffix)
         spec = image_spec(d, outputs)
         require_deployed(Reader(d), spec.base)
-        for note in reference_of(Reader(d)).notes:
+        for note in filter(None, (*reference_of(Reader(d)).notes, missing_variant_note(d, spec.platform))):
             bb.note(printable(note))
         for variable, mode in (("OCI_LAYERS", "multi"), ("OCI_LAYER_LOCK", "auto")):
             # The image of debug files has one layer in every mode.

@@ -6,10 +6,11 @@
 import hashlib
 import json
 import os
+import re
 import tarfile
 
 from oeqa.selftest.case import OESelftestTestCase
-from oeqa.utils.commands import bitbake, get_bb_vars
+from oeqa.utils.commands import bitbake, get_bb_var, get_bb_vars
 
 MINIMAL = "oci-example-minimal"
 APP = "oci-example-app"
@@ -194,8 +195,24 @@ class ImageOciRs(OESelftestTestCase):
         bitbake(NONROOT)
         image = Image(NONROOT)
         (layer,) = image.layers
-        self.assertEqual(layer["home/app"]["owner"], (1000, 1000))
-        self.assertEqual(image.config["User"], "1000:1000")
+        for name, mode in ("home/nonroot", 0o700), ("data", 0o755), ("run/app", 0o750):
+            found = layer[name]
+            self.assertEqual(
+                (found["type"], found["mode"], found["owner"]), (tarfile.DIRTYPE, mode, (65532, 65532)), name
+            )
+        self.assertEqual(image.config["User"], "65532:65532")
+        with tarfile.open(image.blob(image.manifest["layers"][0]["digest"])) as archive:
+            (passwd,) = [member for member in archive if member.name.removeprefix("./") == "etc/passwd"]
+            lines = archive.extractfile(passwd).read().decode().splitlines()
+        self.assertEqual([line.split(":")[2:4] for line in lines if line.startswith("nonroot:")], [["65532", "65532"]])
+
+    def test_a_container_needs_neither_kernel_nor_emulator_nor_locales(self):
+        bitbake(f"-g {MINIMAL}")
+        with open(os.path.join(get_bb_var("TOPDIR"), "task-depends.dot")) as file:
+            recipes = set(re.findall(r'^"([^"]+)[.]do_', file.read(), re.MULTILINE))
+        self.assertIn(MINIMAL, recipes)
+        unwanted = [name for name in recipes if re.match("linux-|u-boot|qemu-(?!wrapper)|glibc-locale", name)]
+        self.assertEqual(unwanted, [])
 
     def test_a_wrong_value_is_told_before_anything_is_built(self):
         self.write_config(f'OCI_IMAGE_PORTS:pn-{MINIMAL} = "80/icmp"')

@@ -1,6 +1,7 @@
 # A stand-in for OE-core's image.bbclass that does to image types what that does (as of 5.0, 6.0 and August 2026): tasks
 # made out of IMAGE_CMD, chained conversions and the removal of what they were made from, prefuncs and postfuncs, links,
-# the image manifest, images of debug files. It installs no packages: ROOTFS_COMMAND fills IMAGE_ROOTFS.
+# the image manifest, images of debug files. It installs no packages: ROOTFS_COMMAND fills IMAGE_ROOTFS,
+# before the functions in ROOTFS_POSTPROCESS_COMMAND run.
 
 inherit_defer image_types ${IMAGE_CLASSES} ${@'image-container' if 'container' in d.getVar('IMAGE_FSTYPES').split() else ''}
 
@@ -10,8 +11,17 @@ IMAGE_INSTALL ?= ""
 PACKAGE_INSTALL ?= "${IMAGE_INSTALL} ${ROOTFS_BOOTSTRAP_INSTALL}"
 ROOTFS_COMMAND ?= ":"
 ROOTFS_DEBUG_COMMAND ?= ":"
+ROOTFS_POSTPROCESS_COMMAND ?= ""
 IMAGE_PREPROCESS_COMMAND ?= ""
 IMAGE_POSTPROCESS_COMMAND ?= ""
+
+# scarthgap's; later releases have the second word alone.
+DEPENDS += "${@' '.join(variant + '-qemuwrapper-cross' for variant in ['lib32'])} qemuwrapper-cross depmodwrapper-cross"
+IMAGE_INSTALL ?= ""
+PACKAGE_INSTALL ?= "${IMAGE_INSTALL} ${ROOTFS_BOOTSTRAP_INSTALL}"
+LINGUAS_INSTALL ?= "${@' '.join('locale-base-' + name for name in d.getVar('IMAGE_LINGUAS').split())}"
+KERNELDEPMODDEPEND ?= "virtual/kernel:do_packagedata"
+KERNEL_DEPLOY_DEPEND ?= "virtual/kernel:do_deploy"
 
 IMGDEPLOYDIR = "${WORKDIR}/deploy-${PN}-image-complete"
 IMGMANIFESTDIR = "${WORKDIR}/image-task-manifest"
@@ -28,7 +38,14 @@ fakeroot do_rootfs () {
 do_rootfs[cleandirs] = "${IMGDEPLOYDIR} ${IMAGE_ROOTFS}"
 do_rootfs[dirs] = "${IMAGE_ROOTFS}"
 do_rootfs[vardeps] += "PACKAGE_INSTALL"
+do_rootfs[postfuncs] += "rootfs_postprocess"
+do_rootfs[depends] += "${KERNELDEPMODDEPEND}"
 addtask rootfs
+
+python rootfs_postprocess () {
+    for function in d.getVar('ROOTFS_POSTPROCESS_COMMAND').replace(';', ' ').split():
+        bb.build.exec_func(function, d)
+}
 
 fakeroot do_image () {
 	# reproducible_final_image_task: every file gets the one time of the image.
@@ -58,6 +75,14 @@ fakeroot python do_image_complete () {
 }
 do_image_complete[dirs] = "${TOPDIR}"
 addtask image_complete after do_image before do_build
+do_build[depends] += "${KERNEL_DEPLOY_DEPEND}"
+
+python () {
+    depends = d.getVar('EXTRA_IMAGEDEPENDS').split()
+    d.appendVarFlag('do_image_complete', 'depends', ''.join(' ' + word + ('' if ':' in word else ':do_build') for word in depends))
+    # As image.bbclass does, so that it is too late for anonymous functions of later classes.
+    d.setVar('IMAGE_FEATURES', ' '.join(sorted(d.getVar('IMAGE_FEATURES').split())))
+}
 
 def setup_debugfs_variables(d):
     for variable in ('IMAGE_ROOTFS', 'IMAGE_LINK_NAME', 'IMAGE_NAME'):
