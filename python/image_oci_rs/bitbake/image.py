@@ -14,18 +14,12 @@ from ..compare import Difference, diff
 from ..display import cache_notes, difference_text, error_text, packages_text, printable
 from ..errors import ImageError, SpecError
 from ..spec import ImageSpec, parse_size
+from . import backend
 from .datastore import Answered, Datastore, Reader
 from .deploy import Outputs
 from .description import VARIABLES, image_spec
+from .entrypoint import missing_shell
 from .nativepython import run_in_nativepython3
-
-# Variables of image-oci.bbclass that choose between its engines, or that it does not use itself.
-_WITHOUT_MEANING = (
-    "OCI_IMAGE_APP_RECIPE",
-    "OCI_IMAGE_BACKEND",
-    "OCI_LAYER_CACHE",
-    "OCI_LAYER_CACHE_DIR",
-)
 
 
 def problem(d: Datastore) -> str | None:
@@ -56,11 +50,13 @@ def build_image(d: Datastore, suffix: str = "") -> None:
         bb.BBHandledException: Something is wrong; the log says what.
     """
     try:
-        for variable in _WITHOUT_MEANING:
-            if d.getVar(variable):
-                bb.note(f"{variable} is set, and has no meaning for image-oci-rs")
+        for sentence in backend.notes(d):
+            bb.note(sentence)
         outputs = Outputs.of(d, suffix)
         spec = image_spec(d, outputs)
+        no_shell = None if suffix else missing_shell(spec)
+        if no_shell:
+            bb.note(no_shell)
         for variable, mode in (("OCI_LAYERS", "multi"), ("OCI_LAYER_LOCK", "auto")):
             # The image of debug files has one layer in every mode.
             if not suffix and d.getVar(variable) and spec.layers.mode != mode:
