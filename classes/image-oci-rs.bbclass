@@ -28,7 +28,8 @@
 # and annotations may also be varflags, whose values are taken byte for byte. A wrong value is said when the recipe
 # is parsed, with the name of the variable. docs/variables.md says more about each.
 #
-# The names are those of meta-virtualization's image-oci.bbclass; docs/migration.md lists what differs. The work is done by
+# The names are those of meta-virtualization's image-oci.bbclass; docs/migration.md lists what differs. Where recipes inherit
+# that class, it includes this one by OCI_IMAGE_BACKEND = "image-oci-rs" in local.conf. The work is done by
 # the Python package image_oci_rs, in the process of the task; this file only declares.
 #
 
@@ -69,12 +70,16 @@ OCI_IMAGE_OS[doc] = "Operating system under Go's name."
 #
 # What the container does
 #
-OCI_IMAGE_ENTRYPOINT ?= "${@'' if d.getVar('OCI_IMAGE_CMD') is not None or d.getVar('OCI_BASE_IMAGE') else 'sh'}"
-OCI_IMAGE_ENTRYPOINT[doc] = "List: the program and first arguments that always run; sh, unless OCI_IMAGE_CMD or OCI_BASE_IMAGE is set."
+OCI_IMAGE_DEFAULTS ?= "scarthgap"
+OCI_IMAGE_DEFAULTS[doc] = "Release of meta-virtualization whose defaults for entrypoint and command apply: scarthgap (the entrypoint is sh) or wrynose (no entrypoint, the command is /bin/sh)."
+# Where image-oci.bbclass is inherited too, its own defaults and meanings apply.
+OCI_IMAGE_DEFAULTS[vardepvalue] = "${@'image-oci' if bb.data.inherits_class('image-oci', d) else d.getVar('OCI_IMAGE_DEFAULTS')}"
+OCI_IMAGE_ENTRYPOINT ?= "${@oci_rs_default_entrypoint(d)}"
+OCI_IMAGE_ENTRYPOINT[doc] = "List: the program and first arguments that always run. By default none if OCI_IMAGE_CMD or OCI_BASE_IMAGE has a value, and otherwise what OCI_IMAGE_DEFAULTS says."
 OCI_IMAGE_ENTRYPOINT_ARGS ?= ""
-OCI_IMAGE_ENTRYPOINT_ARGS[doc] = "List: arguments that whoever runs the container can replace; not used when OCI_IMAGE_CMD has a value."
+OCI_IMAGE_ENTRYPOINT_ARGS[doc] = "List: arguments that the user of the container can replace. If OCI_IMAGE_CMD has a value too, OCI_IMAGE_DEFAULTS decides: scarthgap uses OCI_IMAGE_CMD, wrynose uses these."
 # Some have no default: unset and empty are not the same. Unset is what the base image says; set and empty is nothing.
-OCI_IMAGE_CMD[doc] = "List: the command, or the entrypoint's arguments, that whoever runs the container can replace; set and empty means none, or OCI_IMAGE_ENTRYPOINT_ARGS."
+OCI_IMAGE_CMD[doc] = "List: the command, or the entrypoint's arguments, that the user of the container can replace. Unset, the base image's applies, or what OCI_IMAGE_DEFAULTS says; empty means none, or OCI_IMAGE_ENTRYPOINT_ARGS."
 # A hash of an empty variable is that of an unset one; this tells them apart.
 OCI_IMAGE_CMD[vardepvalue] = "${@repr(d.getVar('OCI_IMAGE_CMD'))}"
 OCI_IMAGE_WORKINGDIR[vardepvalue] = "${@repr(d.getVar('OCI_IMAGE_WORKINGDIR'))}"
@@ -186,6 +191,11 @@ def oci_rs_is_wanted(d):
     types = '%s %s' % (d.getVar('IMAGE_FSTYPES'), d.getVar('IMAGE_FSTYPES_DEBUGFS'))
     return bb.data.inherits_class('image', d) and 'oci' in [fstype.split('.')[0] for fstype in types.split()]
 
+def oci_rs_default_entrypoint(d):
+    """The entrypoint of a recipe that sets none."""
+    others = d.getVar('OCI_IMAGE_CMD'), d.getVar('OCI_BASE_IMAGE')
+    return 'sh' if d.getVar('OCI_IMAGE_DEFAULTS') == 'scarthgap' and not any(map(str.strip, filter(None, others))) else ''
+
 def oci_rs_subarch(d):
     """The variant of 32-bit arm that the tune builds for; empty for other architectures."""
     return oci_rs_own_library(d, 'bitbake.platform').arm_variant(d)
@@ -253,9 +263,11 @@ CONVERSION_CMD:tar = "tar --sort=name --format=posix --pax-option=delete=atime,d
 # says of the recipe that it was skipped, and why. Other recipes are not concerned.
 python () {
     if oci_rs_is_wanted(d):
-        problem = oci_rs_own_library(d, 'bitbake.image').problem(d)
+        backend = oci_rs_own_library(d, 'bitbake.backend')
+        problem = backend.conflict(d) or oci_rs_own_library(d, 'bitbake.image').problem(d)
         if problem:
             raise bb.parse.SkipRecipe(problem)
+        backend.take_over(d)
         oci_rs_own_library(d, 'bitbake.layer_packages').install(d)
         # What a recipe does to the root filesystem in front of the task is part of the image, as for image-oci.bbclass.
         prefuncs = (d.getVarFlag('do_image_oci', 'prefuncs', False) or '').replace('oci_rs_build_image', '')
@@ -281,7 +293,7 @@ oci_rs_library[vardeps] = " \
     REPRODUCIBLE_TIMESTAMP_ROOTFS \
     OCI_BASE_IMAGE OCI_BASE_IMAGE_TAG OCI_BASE_MODE OCI_IMAGE_ANNOTATIONS OCI_IMAGE_ARCH OCI_IMAGE_AUTHOR \
     OCI_IMAGE_AUTHOR_EMAIL OCI_IMAGE_AUTO_LABELS OCI_IMAGE_BACKEND OCI_IMAGE_BRANCH OCI_IMAGE_BUILD_DATE OCI_IMAGE_CMD \
-    OCI_IMAGE_ENTRYPOINT OCI_IMAGE_ENTRYPOINT_ARGS OCI_IMAGE_ENV_VARS OCI_IMAGE_LABELS OCI_IMAGE_NAME OCI_IMAGE_OS \
+    OCI_IMAGE_DEFAULTS OCI_IMAGE_ENTRYPOINT OCI_IMAGE_ENTRYPOINT_ARGS OCI_IMAGE_ENV_VARS OCI_IMAGE_LABELS OCI_IMAGE_NAME OCI_IMAGE_OS \
     OCI_IMAGE_PORTS OCI_IMAGE_REVISION OCI_IMAGE_RUNTIME_UID OCI_IMAGE_STOPSIGNAL OCI_IMAGE_SUBARCH OCI_IMAGE_TAG \
     OCI_IMAGE_TAR_OUTPUT OCI_IMAGE_VOLUMES OCI_IMAGE_WORKINGDIR OCI_IMAGE_YOCTO_LABELS OCI_LAYERS \
     OCI_LAYER_COMPRESSION OCI_LAYER_COMPRESSION_LEVEL OCI_LAYER_MAX OCI_LAYER_MODE OCI_LAYER_PACKAGES \

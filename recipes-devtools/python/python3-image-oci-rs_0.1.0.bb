@@ -41,6 +41,8 @@ RDEPENDS:${PN} += " \
 # Cargo.toml has the extension stripped, for wheels too.
 INSANE_SKIP:${PN} += "already-stripped"
 
+# image-oci.bbclass of meta-virtualization depends on ${OCI_IMAGE_BACKEND}-native.
+PROVIDES += "image-oci-rs"
 BBCLASSEXTEND = "native nativesdk"
 
 python () {

@@ -68,7 +68,7 @@ def test_every_variable_of_others_that_is_read_is_documented(kit: Kit) -> None:
     assert set(re.findall("`([A-Z_]+)`", text)) == others
 
 
-# What classes note for themselves, and what image-oci.bbclass has and this class no use for.
+# What the classes tell the library, and what image-oci.bbclass has and this class no use for.
 NOT_FOR_USERS = {
     "OCI_RESERVED_VARFLAGS",
     "OCI_CONFIGURED_IMAGEDEPENDS",

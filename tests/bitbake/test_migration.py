@@ -131,6 +131,7 @@ RECIPES: list[tuple[str, str, str, dict[str, Any]]] = [
         "jazzy",
         {
             "Entrypoint": None,
+            "Cmd": ["/bin/sh"],
             "Env": ["LDFLAGS=-Wl,-O1,--hash-style=gnu,--as-needed"],
             "Labels": {"org.example.buildx.kind": "yocto-native", "org.example.buildx.target-platform": "linux/arm64"},
         },

@@ -84,6 +84,9 @@ def test_the_recipe_is_the_one_that_the_class_asks_for(kit: Kit) -> None:
     d = recipe(kit)
     assert d.getVar("PN") + "-native" == NATIVE_RECIPE
     assert d.getVar("BBCLASSEXTEND").split() == ["native", "nativesdk"]
+    # The names that OCI_IMAGE_BACKEND may have; image-oci.bbclass includes a file by it.
+    names = {d.getVar("PN"), *d.getVar("PROVIDES").split()}
+    assert {f"image-oci-{name}.inc" for name in names} == {file.name for file in REPOSITORY.glob("*.inc")}
     assert (kit.layers[1] / "classes/oci-rs-engine.bbclass").read_text().count(f'"{NATIVE_RECIPE}:do_populate_sysroot"')
 
 

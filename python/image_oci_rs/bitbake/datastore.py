@@ -33,11 +33,11 @@ class Answered:
 
     Attributes:
         d: What all else is asked of.
-        answers: The values.
+        answers: The values; None for a variable that is unset.
     """
 
     d: Datastore
-    answers: Mapping[str, str]
+    answers: Mapping[str, str | None]
 
     def getVar(self, name: str, expand: bool = True) -> Any:
         """The other value, or that of the datastore."""

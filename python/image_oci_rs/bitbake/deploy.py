@@ -26,6 +26,7 @@ class Outputs:
         image_name: IMAGE_NAME.
         link_name: The name that stays the same from build to build, of which others are made.
         archives: Which archives are wanted: oci, oci-dir.
+        docker_archive: Whether the image type docker-archive of this class is wanted too.
         keeps_layout: Whether the layout stays when conversions of it are done.
         suffix: "-dbg" in the task for the root filesystem of debug files.
         name_suffix: IMAGE_NAME_SUFFIX, which image-oci.bbclass appends to IMAGE_NAME once more.
@@ -43,6 +44,7 @@ class Outputs:
     name_suffix: str = ""
     other_link_names: tuple[str, ...] = ()
     sloci_name: str = ""
+    docker_archive: bool = False
 
     @classmethod
     def of(cls, d: Datastore, suffix: str = "") -> Outputs:
@@ -64,12 +66,18 @@ class Outputs:
             name_suffix=name_suffix,
             other_link_names=tuple(f"{base_name}{suffix}-{other}-oci" for other in other_tags),
             sloci_name=read.text("IMAGE_NAME") + of_sloci if read.text("OCI_IMAGE_BACKEND") == "sloci-image" else "",
+            docker_archive=f"{'debugfs_' if suffix else ''}docker-archive" in read.text("OCI_DOCKER_ARCHIVES").split(),
         )
 
     @property
     def layout(self) -> str:
         """The name of the layout directory."""
         return f"{self.image_name}.oci"
+
+    @property
+    def docker_archive_file(self) -> str:
+        """The name of the file of the image type docker-archive."""
+        return f"{self.image_name}.docker-archive"
 
     @property
     def layer_lock(self) -> str:
@@ -80,12 +88,12 @@ class Outputs:
         """The outputs as the engine makes them."""
         # IMAGE_NAME holds the time of the build, which must not get into an archive.
         prefixes = {"oci": "", "oci-dir": self.link_name}
-        return Output(
-            layout=str(self.directory / self.layout),
-            archives=tuple(
-                Archive(str(self.directory / f"{self.image_name}-{kind}.tar"), prefixes[kind]) for kind in self.archives
-            ),
-        )
+        archives = [
+            Archive(str(self.directory / f"{self.image_name}-{kind}.tar"), prefixes[kind]) for kind in self.archives
+        ]
+        if self.docker_archive and "oci" not in self.archives:
+            archives.append(Archive(str(self.directory / self.docker_archive_file)))
+        return Output(layout=str(self.directory / self.layout), archives=tuple(archives))
 
     def link(self) -> None:
         """Makes the links under the names that recipes and scripts know from image-oci.bbclass."""
@@ -109,6 +117,25 @@ class Outputs:
             kinds = {"oci": "oci-image", "oci-dir": "oci-dir"}
             links |= {f"{self.sloci_name}.{kinds[kind]}.tar": f"{self.image_name}-{kind}.tar" for kind in self.archives}
         return links
+
+    def link_docker_archive(self, link_name: str) -> None:
+        """Gives the archive that do_image_oci has written the name of the type docker-archive.
+
+        Args:
+            link_name: IMAGE_LINK_NAME, for an archive from a time when IMAGE_NAME was another.
+
+        Raises:
+            FileNotFoundError: There is no archive.
+        """
+        target = self.directory / self.docker_archive_file
+        earlier = self.directory / f"{link_name}.docker-archive"
+        archives = [self.directory / f"{self.link_name.removesuffix('oci')}oci.tar"] if "oci" in self.archives else []
+        archive = next((path for path in (*archives, target, earlier) if path.exists()), target)
+        if archive != target:
+            _link_or_copy(archive.resolve(), target)
+        target.stat()
+        if earlier.is_symlink() and os.readlink(earlier) != target.name:
+            earlier.resolve().unlink(missing_ok=True)
 
     def remove_stale(self) -> None:
         """Removes what an earlier or a failed run of this task left, under any IMAGE_NAME.
@@ -138,6 +165,8 @@ class Outputs:
 
     def _is_stale(self, name: str, names: str) -> bool:
         endings = r"\.oci(?:\..+)?|\.oci-layers\.lock|-oci(?:(?:-dir)?\.tar)?"
+        if self.docker_archive:
+            endings += r"|\.docker-archive(?:\..+)?"
         match = re.fullmatch(rf"\.?((?:{names}).*?)(?:{endings})(?:\.partial)?", name)
         if match is None:
             return False
@@ -145,6 +174,18 @@ class Outputs:
         image_name = match[1].removesuffix(self.name_suffix)
         # The other of the two tasks may be running at the same time.
         return self.image_name in (match[1], image_name) or image_name.endswith("-dbg") == bool(self.suffix)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    new = target.with_name(f".{target.name}.partial")
+    new.unlink(missing_ok=True)
+    try:
+        os.link(source, new)
+    except OSError:
+        # Not every file system has hard links.
+        shutil.copyfile(source, new)
+    target.unlink(missing_ok=True)
+    new.rename(target)
 
 
 def _target(path: Path) -> str | None:

@@ -23,9 +23,11 @@ from ..spec import (
     split_tag,
 )
 from .annotated_name import annotations_of
+from .backend import as_image_oci_means
 from .base_image import base_of
 from .datastore import Datastore, Reader
 from .deploy import Outputs
+from .entrypoint import entrypoint_and_command
 from .labels import labels_of_origin
 from .reference import reference_of
 
@@ -79,9 +81,10 @@ def image_spec(d: Datastore, outputs: Outputs) -> ImageSpec:
     Raises:
         SpecError: A value is wrong; `field` is a field of the specification, or a variable.
     """
-    read = Reader(d)
+    read = Reader(as_image_oci_means(d))
     reference = reference_of(read)
     created = _created(read)
+    entrypoint, command = entrypoint_and_command(read)
     labels = labels_of_origin(read, created)
     labels |= {expand_label_key(key): value for key, value in read.entries("OCI_IMAGE_LABELS")}
     return ImageSpec(
@@ -98,8 +101,8 @@ def image_spec(d: Datastore, outputs: Outputs) -> ImageSpec:
             user=read.optional("OCI_IMAGE_RUNTIME_UID"),
             exposed_ports=read.optional_words("OCI_IMAGE_PORTS"),
             env=tuple(f"{key}={value}" for key, value in read.entries("OCI_IMAGE_ENV_VARS")),
-            entrypoint=_entrypoint(read),
-            cmd=_command(read),
+            entrypoint=entrypoint,
+            cmd=command,
             volumes=read.optional_words("OCI_IMAGE_VOLUMES"),
             working_dir=read.optional("OCI_IMAGE_WORKINGDIR"),
             labels=labels,
@@ -121,18 +124,6 @@ def _extra_tag(word: str, suffix: str) -> str:
     """A further name; the image of debug files has other names throughout."""
     name, tag = split_tag(word)
     return word if tag is None else f"{name}{suffix}:{tag}"
-
-
-def _entrypoint(read: Reader) -> tuple[str, ...] | None:
-    """The words; None for the default on top of a base image. Somebody who writes an empty value clears the base's."""
-    words = read.words("OCI_IMAGE_ENTRYPOINT")
-    return words if words or read.d.getVar("OCI_IMAGE_ENTRYPOINT", False) == "" else None
-
-
-def _command(read: Reader) -> tuple[str, ...] | None:
-    """The command, or the entrypoint's arguments: recipes that give those empty it. Empty alone clears the base's."""
-    command = read.optional_words("OCI_IMAGE_CMD")
-    return command or read.words("OCI_IMAGE_ENTRYPOINT_ARGS") or command
 
 
 def _layers(read: Reader, outputs: Outputs) -> Layers:

@@ -14,22 +14,16 @@ from ..compare import Difference, diff
 from ..display import cache_notes, difference_text, error_text, packages_text, printable
 from ..errors import ImageError, SpecError
 from ..spec import ImageSpec, parse_size
+from . import backend
 from .base_image import fetching_recipe, require_deployed
 from .datastore import Answered, Datastore, Reader
 from .deploy import Outputs
 from .description import VARIABLES, image_spec
+from .entrypoint import missing_shell
 from .nativepython import run_in_nativepython3
 from .platform import missing_variant_note
 from .reference import reference_of
 from .remedy import with_remedy
-
-# Variables of image-oci.bbclass that choose between its engines, or that it does not use itself.
-_WITHOUT_MEANING = (
-    "OCI_IMAGE_APP_RECIPE",
-    "OCI_IMAGE_BACKEND",
-    "OCI_LAYER_CACHE",
-    "OCI_LAYER_CACHE_DIR",
-)
 
 
 def problem(d: Datastore) -> str | None:
@@ -61,13 +55,14 @@ def build_image(d: Datastore, suffix: str = "") -> None:
         bb.BBHandledException: Something is wrong; the log says what.
     """
     try:
-        for variable in _WITHOUT_MEANING:
-            if d.getVar(variable):
-                bb.note(f"{variable} is set, and has no meaning for image-oci-rs")
+        for sentence in backend.notes(d):
+            bb.note(sentence)
         outputs = Outputs.of(d, suffix)
         spec = image_spec(d, outputs)
         require_deployed(Reader(d), spec.base)
-        for note in filter(None, (*reference_of(Reader(d)).notes, missing_variant_note(d, spec.platform))):
+        no_shell = None if suffix else missing_shell(spec)
+        notes = (*reference_of(Reader(d)).notes, missing_variant_note(d, spec.platform), no_shell)
+        for note in filter(None, notes):
             bb.note(printable(note))
         for variable, mode in (("OCI_LAYERS", "multi"), ("OCI_LAYER_LOCK", "auto")):
             # The image of debug files has one layer in every mode.

@@ -83,6 +83,10 @@ class Kit:
     def layers(self) -> tuple[Path, Path]:
         return self.directory / "layers/meta", self.directory / "layers/image-oci-rs"
 
+    def image_oci(self, release: str) -> str:
+        """Lines of a configuration that has a stand-in for image-oci.bbclass as of a release of meta-virtualization."""
+        return f'BBPATH .= ":{self.directory}/layers/image-oci/{release}"\n'
+
     @property
     def package(self) -> Path:
         """The package under test, where its native recipe stages it and only the class finds it."""
@@ -121,6 +125,9 @@ class Kit:
         meta, layer = self.layers
         shutil.copytree(REPOSITORY / "tests/bitbake/meta", meta)
         shutil.copytree(REPOSITORY / "classes", layer / "classes")
+        for file in REPOSITORY.glob("*.inc"):
+            shutil.copy(file, layer)
+        shutil.copytree(REPOSITORY / "tests/bitbake/image-oci", layer.parent / "image-oci")
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(REPOSITORY / "python", layer / "python", ignore=ignored)
         shutil.copytree(_location("image_oci_rs"), self.package, ignore=ignored)
