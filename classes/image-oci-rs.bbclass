@@ -35,7 +35,9 @@
 
 # A container is not booted: nothing runs postinsts on a first boot. This one line needs `image` to be inherited first.
 # Where all image recipes inherit the class, those without such an image keep what image.bbclass says.
-ROOTFS_BOOTSTRAP_INSTALL = "${@'' if oci_rs_is_wanted(d) else 'run-postinsts'}"
+ROOTFS_BOOTSTRAP_INSTALL = "${@'' if 'oci' in oci_rs_image_types(d) else 'run-postinsts'}"
+# The value follows from variables whose names only that function knows.
+ROOTFS_BOOTSTRAP_INSTALL[vardepvalue] = "${ROOTFS_BOOTSTRAP_INSTALL}"
 
 IMAGE_TYPEDEP:oci ?= "container tar.bz2"
 # `container` is a type without a file. image.bbclass knows that only where a recipe itself asks for the type.
@@ -186,10 +188,28 @@ OCI_UPDATE_FROM[doc] = "Layout directory or archive of the last release: the log
 OCI_UPDATE_BUDGET ?= ""
 OCI_UPDATE_BUDGET[doc] = "Most bytes of new layers, with K, M, G or T for binary units: the task fails above it; empty for any number."
 
-def oci_rs_is_wanted(d):
-    """Whether the recipe's image is to be one of this class."""
-    types = '%s %s' % (d.getVar('IMAGE_FSTYPES'), d.getVar('IMAGE_FSTYPES_DEBUGFS'))
-    return bb.data.inherits_class('image', d) and 'oci' in [fstype.split('.')[0] for fstype in types.split()]
+# It is here and not in the library, because a recipe that wants no such image must not need the library.
+def oci_rs_image_types(d):
+    """Every type of image that is made, also by way of IMAGE_TYPEDEP; debugfs_ is in front of those of IMAGE_FSTYPES_DEBUGFS."""
+    if not bb.data.inherits_class('image', d):
+        return set()
+    wanted = (d.getVar('IMAGE_FSTYPES') or '').split()
+    if d.getVar('IMAGE_GEN_DEBUGFS') == '1':
+        wanted += ['debugfs_' + fstype for fstype in (d.getVar('IMAGE_FSTYPES_DEBUGFS') or '').split()]
+    types = set()
+    while wanted:
+        fstype = wanted.pop()
+        if fstype and fstype not in types:
+            types.add(fstype)
+            debug = 'debugfs_' if fstype.startswith('debugfs_') else ''
+            needed = d.getVar('IMAGE_TYPEDEP:' + fstype[len(debug):]) or ''
+            # foo.gz is made of foo.
+            wanted += [debug + other for other in needed.split()] + [fstype.rpartition('.')[0]]
+    return types
+
+def oci_rs_for_docker_archive(d, value):
+    """The value if the image type docker-archive is the one of this class; nothing where another class defines it."""
+    return value if (d.getVar('IMAGE_CMD:docker-archive', False) or '').startswith(': image-oci-rs') else ''
 
 def oci_rs_default_entrypoint(d):
     """The entrypoint of a recipe that sets none."""
@@ -255,6 +275,20 @@ do_image_oci[depends] += "${OCI_NATIVE_DEPENDS}"
 do_image_debugfs_oci[prefuncs] += "oci_rs_build_debugfs_image"
 do_image_debugfs_oci[depends] += "${OCI_NATIVE_DEPENDS}"
 
+#
+# The type docker-archive, for users who look for this name: the archive of the type oci is one, so do_image_oci writes it,
+# and this type's task links it. All of this gives way to another class that defines the type.
+#
+IMAGE_CMD:docker-archive ??= ": image-oci-rs"
+IMAGE_TYPEDEP:docker-archive ??= "${@oci_rs_for_docker_archive(d, 'oci')}"
+do_image_docker_archive[prefuncs] += "${@oci_rs_for_docker_archive(d, 'oci_rs_link_docker_archive')}"
+do_image_docker_archive[depends] += "${@oci_rs_for_docker_archive(d, d.getVar('OCI_NATIVE_DEPENDS'))}"
+do_image_debugfs_docker_archive[prefuncs] += "${@oci_rs_for_docker_archive(d, 'oci_rs_link_debugfs_docker_archive')}"
+do_image_debugfs_docker_archive[depends] += "${@oci_rs_for_docker_archive(d, d.getVar('OCI_NATIVE_DEPENDS'))}"
+# Which of docker-archive and debugfs_docker-archive are wanted; do_image_oci reads it.
+OCI_DOCKER_ARCHIVES = "${@oci_rs_for_docker_archive(d, ' '.join(sorted(t for t in oci_rs_image_types(d) if t.endswith('docker-archive'))))}"
+OCI_DOCKER_ARCHIVES[vardepvalue] = "${OCI_DOCKER_ARCHIVES}"
+
 # :append, because image_types.bbclass assigns, and may be inherited later. The same bytes for the same layout.
 CONVERSIONTYPES:append = " tar"
 CONVERSION_CMD:tar = "tar --sort=name --format=posix --pax-option=delete=atime,delete=ctime --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=u=rw,go=r,a+X -C ${IMAGE_NAME}.${type} -cf ${IMAGE_NAME}.${type}.tar ."
@@ -262,7 +296,7 @@ CONVERSION_CMD:tar = "tar --sort=name --format=posix --pax-option=delete=atime,d
 # A wrong value is said when the recipe is parsed, and not after all that the image is made of has been built: bitbake
 # says of the recipe that it was skipped, and why. Other recipes are not concerned.
 python () {
-    if oci_rs_is_wanted(d):
+    if not oci_rs_image_types(d).isdisjoint({'oci', 'debugfs_oci'}):
         backend = oci_rs_own_library(d, 'bitbake.backend')
         problem = backend.conflict(d) or oci_rs_own_library(d, 'bitbake.image').problem(d)
         if problem:
@@ -287,18 +321,27 @@ python oci_rs_build_debugfs_image () {
     oci_rs_library(d, 'bitbake.image').build_image(debug, suffix='-dbg')
 }
 
+python oci_rs_link_docker_archive () {
+    oci_rs_library(d, 'bitbake.image').link_docker_archive(d)
+}
+
+python oci_rs_link_debugfs_docker_archive () {
+    debug = bb.data.createCopy(d)
+    setup_debugfs_variables(debug)
+    oci_rs_library(d, 'bitbake.image').link_docker_archive(debug, suffix='-dbg')
+}
+
 # BitBake can't see what the library reads; tests/bitbake compares these lists with what it does read.
 oci_rs_library[vardeps] = " \
-    DISTRO IMAGE_BASENAME IMAGE_NAME IMAGE_NAME_SUFFIX IMAGE_ROOTFS IMGDEPLOYDIR MACHINE PF PV \
-    REPRODUCIBLE_TIMESTAMP_ROOTFS \
-    OCI_BASE_IMAGE OCI_BASE_IMAGE_TAG OCI_BASE_MODE OCI_IMAGE_ANNOTATIONS OCI_IMAGE_ARCH OCI_IMAGE_AUTHOR \
-    OCI_IMAGE_AUTHOR_EMAIL OCI_IMAGE_AUTO_LABELS OCI_IMAGE_BACKEND OCI_IMAGE_BRANCH OCI_IMAGE_BUILD_DATE OCI_IMAGE_CMD \
-    OCI_IMAGE_DEFAULTS OCI_IMAGE_ENTRYPOINT OCI_IMAGE_ENTRYPOINT_ARGS OCI_IMAGE_ENV_VARS OCI_IMAGE_LABELS OCI_IMAGE_NAME OCI_IMAGE_OS \
-    OCI_IMAGE_PORTS OCI_IMAGE_REVISION OCI_IMAGE_RUNTIME_UID OCI_IMAGE_STOPSIGNAL OCI_IMAGE_SUBARCH OCI_IMAGE_TAG \
-    OCI_IMAGE_TAR_OUTPUT OCI_IMAGE_VOLUMES OCI_IMAGE_WORKINGDIR OCI_IMAGE_YOCTO_LABELS OCI_LAYERS \
-    OCI_LAYER_COMPRESSION OCI_LAYER_COMPRESSION_LEVEL OCI_LAYER_MAX OCI_LAYER_MODE OCI_LAYER_PACKAGES \
-    OCI_RESERVED_VARFLAGS OCI_UPDATE_BUDGET \
-    OCI_IMAGE_EXTRA_TAGS OCI_LAYER_MISSING \
+    DISTRO IMAGE_BASENAME IMAGE_NAME IMAGE_NAME_SUFFIX IMAGE_ROOTFS IMGDEPLOYDIR MACHINE OCI_BASE_IMAGE \
+    OCI_BASE_IMAGE_TAG OCI_BASE_MODE OCI_DOCKER_ARCHIVES OCI_IMAGE_ANNOTATIONS OCI_IMAGE_ARCH OCI_IMAGE_AUTHOR \
+    OCI_IMAGE_AUTHOR_EMAIL OCI_IMAGE_AUTO_LABELS OCI_IMAGE_BACKEND OCI_IMAGE_BRANCH OCI_IMAGE_BUILD_DATE \
+    OCI_IMAGE_CMD OCI_IMAGE_DEFAULTS OCI_IMAGE_ENTRYPOINT OCI_IMAGE_ENTRYPOINT_ARGS OCI_IMAGE_ENV_VARS \
+    OCI_IMAGE_EXTRA_TAGS OCI_IMAGE_LABELS OCI_IMAGE_NAME OCI_IMAGE_OS OCI_IMAGE_PORTS OCI_IMAGE_REVISION \
+    OCI_IMAGE_RUNTIME_UID OCI_IMAGE_STOPSIGNAL OCI_IMAGE_SUBARCH OCI_IMAGE_TAG OCI_IMAGE_TAR_OUTPUT \
+    OCI_IMAGE_VOLUMES OCI_IMAGE_WORKINGDIR OCI_IMAGE_YOCTO_LABELS OCI_LAYERS OCI_LAYER_COMPRESSION \
+    OCI_LAYER_COMPRESSION_LEVEL OCI_LAYER_MAX OCI_LAYER_MISSING OCI_LAYER_MODE OCI_LAYER_PACKAGES \
+    OCI_RESERVED_VARFLAGS OCI_UPDATE_BUDGET PF PV REPRODUCIBLE_TIMESTAMP_ROOTFS \
     ${@oci_rs_entry_varflags(d)} \
 "
 # Read too, but no byte of the image follows from their text; or from where layers lie and what the distribution calls its

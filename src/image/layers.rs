@@ -7,7 +7,8 @@ use std::thread::{self, ScopedJoinHandle};
 use serde::Serialize;
 
 use super::base::Base;
-use super::request::{ImageSpec, LayerMode, LayersRequest, RuleKind, RuleRequest};
+use super::layers_request::{LayerMode, LayersRequest, RuleKind, RuleRequest};
+use super::request::ImageSpec;
 use crate::compress::{Compression, Pool};
 use crate::epoch::Epoch;
 use crate::error::{Error, Result};

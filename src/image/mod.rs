@@ -5,12 +5,14 @@ mod build;
 mod documents;
 mod index;
 mod layers;
+mod layers_request;
 mod outputs;
 mod request;
 
 pub use build::{BuildResult, LayerSummary, build};
 pub use index::{IndexResult, IndexSpec, IndexedImage, index};
+pub use layers_request::{LayerMode, LayersRequest, RuleKind, RuleRequest};
 pub use request::{
-    ArchiveRequest, BaseMode, BaseRequest, CacheRequest, CompressionRequest, ConfigRequest, ImageSpec, LayerMode,
-    LayersRequest, OutputRequest, PlatformRequest, RuleKind, RuleRequest, SourceRequest,
+    ArchiveRequest, BaseMode, BaseRequest, CacheRequest, CompressionRequest, ConfigRequest, ImageSpec, OutputRequest,
+    PlatformRequest, SourceRequest,
 };

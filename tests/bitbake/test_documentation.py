@@ -70,6 +70,7 @@ def test_every_variable_of_others_that_is_read_is_documented(kit: Kit) -> None:
 
 # What the classes tell the library, and what image-oci.bbclass has and this class no use for.
 NOT_FOR_USERS = {
+    "OCI_DOCKER_ARCHIVES",
     "OCI_RESERVED_VARFLAGS",
     "OCI_CONFIGURED_IMAGEDEPENDS",
     "OCI_IMAGE_APP_RECIPE",

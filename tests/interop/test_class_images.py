@@ -1,4 +1,4 @@
-"""Containers of images that recipes make, with the defaults of each release."""
+"""Containers of images that recipes make, with the defaults of each release; and the image type docker-archive."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from bitbake_harness.kit import Kit
+from commands import run
 from daemons import Docker
 
 pytestmark = [
@@ -71,3 +72,24 @@ def test_container_base_lists_files(
     assert {"bin", "etc"} <= set(docker.docker(*options, name, "ls").split())
     # Without a command, the shell; its input is empty.
     assert docker.docker(*options, name) == ""
+
+
+@pytest.mark.needs("podman", "skopeo")
+@pytest.mark.parametrize("archives", ["true", ""])
+def test_docker_archive_is_loaded_by_name(
+    deployed: Callable[..., Path], load: Load, workspace: Path, archives: str
+) -> None:
+    lines = (f'OCI_IMAGE_TAR_OUTPUT = "{archives}"', 'OCI_IMAGE_TAG = "1.0"')
+    directory = deployed("image-oci-rs", *lines, types="docker-archive docker-archive.gz")
+    plain, compressed = (
+        directory / f"container-base-qemux86-64.rootfs.{ending}" for ending in ("docker-archive", "docker-archive.gz")
+    )
+    for number, archive in enumerate((plain, compressed)):
+        assert load(archive) == "container-base:1.0"
+        store = ["--root", f"{workspace}/{number}", "--runroot", f"{workspace}/run", "--storage-driver", "vfs"]
+        run("podman", *store, "load", "--input", archive)
+        listed = run("podman", *store, "images", "--format", "{{.Repository}}:{{.Tag}}")
+        assert listed == "docker.io/library/container-base:1.0"
+    # skopeo (1.9) reads no such archive that is compressed, its own neither.
+    assert "docker.io/library/container-base:1.0" in run("skopeo", "list-tags", f"docker-archive:{plain}")
+    run("skopeo", "inspect", f"docker-archive:{plain}:container-base:1.0")

@@ -82,6 +82,26 @@ def build_image(d: Datastore, suffix: str = "") -> None:
         bb.fatal(with_remedy(error_text(error)))
 
 
+def link_docker_archive(d: Datastore, suffix: str = "") -> None:
+    """Makes the file of the image type docker-archive, out of what do_image_oci has written; the work of a task.
+
+    Args:
+        d: The task's datastore.
+        suffix: "-dbg" for the root filesystem of debug files.
+
+    Raises:
+        bb.BBHandledException: There is no archive; the log says what to do.
+    """
+    outputs = Outputs.of(d, suffix)
+    try:
+        outputs.link_docker_archive(Reader(d).text("IMAGE_LINK_NAME"))
+    except FileNotFoundError:
+        file = outputs.directory / outputs.docker_archive_file
+        bb.fatal(f"{file}: do_image_oci has left no archive to make it of; run: bitbake -C image_oci {d.getVar('PN')}")
+    except OSError as error:
+        bb.fatal(error_text(error))
+
+
 def _sentence(error: SpecError) -> str:
     remedy = fetching_recipe(error.value) if error.field == "OCI_BASE_IMAGE" else ""
     return printable(f"{VARIABLES.get(error.field, error.field)}: {error.detail}") + remedy
