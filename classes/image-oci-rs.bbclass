@@ -249,9 +249,9 @@ def oci_rs_entry_varflags(d):
 
 #
 # The task. image.bbclass makes do_image_oci out of this text, and conversions after it. By then the image is there: the
-# function below ran before. What is left is that image.bbclass removes a layout that nobody asked to keep with a plain
-# `rm`, and a layout is a directory; and that code that recipes append finds the directory and the shell variables with
-# which image-oci.bbclass ends.
+# function below ran before. This text does two things. image.bbclass removes a layout that nobody asked to keep with a
+# plain `rm`, and a layout is a directory. And code that recipes append finds the current directory and the shell variables
+# that image-oci.bbclass leaves behind.
 #
 IMAGE_CMD:oci () {
 	rm () { command rm -r "$@"; }
@@ -303,7 +303,7 @@ python () {
             raise bb.parse.SkipRecipe(problem)
         backend.take_over(d)
         oci_rs_own_library(d, 'bitbake.layer_packages').install(d)
-        # What a recipe does to the root filesystem in front of the task is part of the image, as for image-oci.bbclass.
+        # The image is made last, so changes that other functions make to the root filesystem are part of it.
         prefuncs = (d.getVarFlag('do_image_oci', 'prefuncs', False) or '').replace('oci_rs_build_image', '')
         d.setVarFlag('do_image_oci', 'prefuncs', prefuncs + ' oci_rs_build_image')
         for warning in oci_rs_own_library(d, 'bitbake.lint').warnings(d):

@@ -52,7 +52,7 @@ def outputs(release: Release) -> str:
 
 
 def appended_code(release: Release) -> str:
-    """What shell code that a recipe appends has found."""
+    """Directory and shell variables that code appended by a recipe has seen."""
     found = re.findall("^appended to (.*): (.*) (.*) (.*)$", release.log("do_image_oci"), re.MULTILINE)
     if [place for place, *_ in found] != ["IMAGE_CMD", "do_image_oci"]:
         fail(f"appended code that ran: {found}")

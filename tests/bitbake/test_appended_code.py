@@ -34,7 +34,7 @@ def test_variables_and_directory(kit: Kit, place: str, tag: str, shown: str) -> 
 
     (seen,) = re.findall("^SEEN (.*)$", outcome.log("do_image_oci"), re.MULTILINE)
     assert seen.split("|") == [str(outcome.build.images), f"{NAME}.rootfs-oci", shown, "layout"]
-    # What recipes compute of them.
+    # Recipes compute these names from them.
     assert (outcome.deployed / f"app-{shown}-oci/index.json").exists()
     assert (outcome.deployed / f"app-{shown}-oci.tar").exists()
 

@@ -17,7 +17,7 @@ from image_oci_rs.bitbake.lint import warnings
 # Where the tests parse, BitBake takes itself for a worker, which has nothing to report.
 SERVER = 'BB_WORKERCONTEXT = ""\n'
 
-# What a recipe has, and what its warning says.
+# A name for the case, lines of the recipe, and a part of the warning.
 REPORTED: list[tuple[str, str, str]] = [
     (
         "layers' root filesystems",

@@ -101,7 +101,7 @@ def test_archives_of_sloci_image(kit: Kit) -> None:
     assert not any("-linux." in path.name for path in build(kit).deployed.iterdir())
 
 
-# What classes of others do in a function after do_image_oci, each in words of our own.
+# Functions after do_image_oci, as other classes have them, in words of our own.
 USES = {
     "umoci stat": ("umoci", 'umoci stat --image "$layout:${OCI_IMAGE_TAG}"'),
     "umoci unpack": ("umoci", 'umoci unpack --rootless --image "$layout:latest" ${WORKDIR}/unpacked'),

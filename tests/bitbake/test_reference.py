@@ -108,7 +108,7 @@ VERSIONED = SMALL_IMAGE + 'DISTRO_VERSION = "1.0+git"\nOCI_IMAGE_TAG = "${DISTRO
 def test_image_and_its_links(kit: Kit) -> None:
     outcome = built(kit, VERSIONED + 'IMAGE_BASENAME = "My-App"\n')
 
-    # What recipes compute of their own variables, and what docker shows.
+    # Recipes compute the one from their variables; docker shows the other.
     for tag in ("1.0+git", "1.0-git"):
         for ending in ("oci", "oci.tar", "oci-dir.tar"):
             assert (outcome.deployed / f"My-App-{tag}-{ending}").exists()

@@ -31,7 +31,7 @@ class Outputs:
         suffix: "-dbg" in the task for the root filesystem of debug files.
         name_suffix: IMAGE_NAME_SUFFIX, which image-oci.bbclass appends to IMAGE_NAME once more.
         other_link_names: More names of the kind of link_name.
-        sloci_name: What sloci-image's names of archives start with; empty where the recipe does not ask for it.
+        sloci_name: The start of the names that sloci-image gives archives; empty unless the recipe asks for it.
     """
 
     directory: Path
@@ -103,7 +103,7 @@ class Outputs:
                 (self.directory / name).symlink_to(target)
 
     def links(self) -> dict[str, str]:
-        """What each link leads to, under every name that image-oci.bbclass has used since kirkstone."""
+        """Every link with its target, under all names that image-oci.bbclass has used since kirkstone."""
         names = [f"{self.image_name}-oci", f"{self.image_name}{self.name_suffix}-oci"]
         names += [self.link_name, *self.other_link_names]
         links = {

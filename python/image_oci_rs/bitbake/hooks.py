@@ -57,7 +57,7 @@ _INTERNALS = (
     re.compile(r"(?:(?<=IMAGE_NAME_SUFFIX\}-)|(?<=IMAGE_NAME\}-))oci-bundle\b"),
     re.compile(r"(?:(?<=\$)|(?<=\$\{))image_bundle_name\b"),
 )
-# What a call has among its arguments that is about the image of the recipe, and not about another one.
+# Found among the arguments of a call that is about the image of the recipe, and not about another one.
 _THIS_IMAGE = re.compile(
     "IMAGE_NAME|image_name|IMAGE_BASENAME|IMAGE_LINK_NAME|OCI_IMAGE_|IMGDEPLOYDIR|DEPLOY_DIR_IMAGE|-oci\\b"
 )
@@ -66,7 +66,7 @@ _SHOWING = frozenset("bbdebug bberror bbfatal bbfatal_log bbnote bbplain bbverbn
 
 
 class Recipe(Datastore, Protocol):
-    """What this module needs of BitBake's `d` when a recipe is parsed."""
+    """The part of BitBake's `d` that this module needs when a recipe is parsed."""
 
     def getVarFlag(self, name: str, flag: str, expand: bool = True) -> Any:
         """The value of a varflag, expanded or as it was written, or None."""
@@ -125,7 +125,7 @@ def _called(code: str, is_python: bool) -> set[str]:
 
 
 def _uses(d: Recipe, code: str, is_python: bool) -> Iterator[str]:
-    """What of umoci's a text uses, and what to do instead."""
+    """Each use of umoci's internals in a text, with the replacement."""
     if is_python:
         text = PythonText.of(code)
         words = text.strings
@@ -158,7 +158,7 @@ def _internals(words: list[str]) -> Iterator[str]:
 
 
 def _call(d: Recipe, call: tuple[str, ...]) -> str | None:
-    """What to say of a call, if it is one of umoci or sloci-image."""
+    """The warning about a call of umoci or sloci-image, if it needs one."""
     program = call[0].rpartition("/")[2]
     if program == "sloci-image" and len(call) > 2:
         return f"calls sloci-image. {_REMOVE}"

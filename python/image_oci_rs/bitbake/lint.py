@@ -1,6 +1,6 @@
-"""What seems to be wrong with a recipe and does not keep it from being built; errors are reported by `image.problem`.
+"""Warnings about a recipe that can be built but is probably not meant so; `image.problem` reports errors.
 
-Called by the classes when a recipe is parsed. Each text becomes a warning of BitBake.
+The classes call it when a recipe is parsed, and hand each sentence to bb.warn.
 """
 
 from __future__ import annotations
@@ -11,6 +11,6 @@ from . import hooks, spelling
 def warnings(d: spelling.Listed) -> list[str]:
     """Every sentence, with the name of the recipe in front."""
     if d.getVar("BB_WORKERCONTEXT"):
-        # BitBake parses a recipe once more for each task; it has been warned of by then.
+        # A worker parses the recipe again for each task, long after the warnings.
         return []
     return [f"{d.getVar('PN')}: {sentence}" for sentence in (*spelling.warnings(d), *hooks.warnings(d))]

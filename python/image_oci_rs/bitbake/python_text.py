@@ -11,12 +11,12 @@ _SHOWING = frozenset("debug error fatal info note plain print verbnote warn warn
 
 @dataclass
 class PythonText:
-    """What is in Python code.
+    """Strings, commands and names in Python code.
 
     Attributes:
-        strings: Text that is more than shown: no docstring, and nothing that is logged. An expression in it is {}.
+        strings: All strings but docstrings and logged text. {} stands for an expression in an f-string.
         commands: Lists that start with a string, as subprocess takes them.
-        names: Names of what is used.
+        names: All variables and functions.
     """
 
     strings: list[str] = field(default_factory=list)

@@ -25,7 +25,7 @@ _LONGEST_TAG = 128
 
 @dataclass(frozen=True)
 class Reference:
-    """What the image is called.
+    """Name and tag of an image.
 
     Attributes:
         name: The name, with or without its registry.

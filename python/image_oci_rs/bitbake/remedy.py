@@ -1,4 +1,4 @@
-"""What to do about an error of the engine, whose own sentences give no advice."""
+"""Advice about errors of the engine, whose own sentences give none."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ _REMEDIES = (
 
 
 def with_remedy(sentence: str) -> str:
-    """The sentence, and behind it what to do, where that is known."""
+    """The sentence, followed by advice if there is any for it."""
     return next((f"{sentence}. {advice}" for part, advice in _REMEDIES if part in sentence), sentence)

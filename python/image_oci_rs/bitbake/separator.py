@@ -35,7 +35,7 @@ def arguments_of(text: str) -> tuple[str, ...]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """What is between the separators outside of quotes."""
+    """The text between separators that are outside of quotes."""
     start = 0
     for match in _PIECE.finditer(text):
         if match["separator"]:

@@ -27,8 +27,8 @@ class Command:
     Attributes:
         words: All its words without quotes: assignments and keywords in front too.
         files: Where its input comes from and its output goes to.
-        name: The last component of what is called; empty if it only assigns.
-        arguments: What follows the name.
+        name: The last component of the program or function that is called; empty if it only assigns.
+        arguments: The words after the name.
     """
 
     words: tuple[str, ...]
@@ -38,7 +38,7 @@ class Command:
 
     @classmethod
     def of(cls, words: list[str], files: list[str]) -> Command:
-        """Finds what is called."""
+        """Finds the name among the words."""
         after_prefix = False
         for index, word in enumerate(words):
             if word in _PREFIXES:
@@ -103,7 +103,7 @@ class _Scanner:
             self.found.append(Command.of(words, files))
 
     def _piece(self, character: str) -> str:
-        """What a character begins, without its quotes; the character has been read."""
+        """The part of a word that starts with a character, without quotes; the character has been read."""
         if character == "\\":
             self.position += 1
             return self.text[self.position - 1 : self.position].strip("\n")
@@ -142,7 +142,7 @@ class _Scanner:
         return self.text[start : self.position]
 
     def _skip_to(self, end: str) -> str:
-        """What is in front of a character, which is read unless it ends a line."""
+        """The text in front of a character, which is read too unless it ends a line."""
         start = self.position
         found = self.text.find(end, start)
         stop = len(self.text) if found < 0 else found

@@ -28,13 +28,13 @@ NAMES = frozenset(
 )
 """Every variable of the classes of this layer and of image-oci.bbclass that a recipe or configuration sets."""
 
-# Of other classes, and what image-oci.bbclass computes.
+# Variables of other classes, and those that image-oci.bbclass computes.
 _OTHERS = re.compile(
     "OCI_(?:ARCH_TO_PLATFORM|AUTO_LABELS|IMAGE_BACKEND_INC|PM_DEPENDS|REUSE_IMAGE|LAYER_COUNT|LAYER_[0-9]+_(?:NAME|ROOTFS)"
     "|(?:CONTAINER|FETCH|MULTIARCH|NONROOT)_.*)"
 )
 
-# What people write who know the words of docker, of the OCI specifications or of other classes.
+# Names from docker's words, the OCI specifications or other classes, and the variable for each.
 _MEANT: Mapping[str, str] = {
     "OCI_BASE": "OCI_BASE_IMAGE",
     "OCI_BASE_TAG": "OCI_BASE_IMAGE_TAG",
@@ -78,20 +78,20 @@ def warnings(d: Listed) -> list[str]:
     suspects = {name: meant for name, meant in nearest.items() if meant and not _is_described(d, name)}
     read = set(_read_by_others(d, suspects)) if suspects else set()
     return [
-        f"{name} is set, but nothing reads it: did you mean {meant}? If it is on purpose, say so with"
-        f' {name}[doc] = "…".'
+        f"{name} is set, but nothing reads it: did you mean {meant}?"
+        f" If it has another purpose, describe it in {name}[doc]."
         for name, meant in suspects.items()
         if name not in read
     ]
 
 
 def is_known(name: str) -> bool:
-    """Whether a variable is one of this layer, of image-oci.bbclass, or of a class that stands beside it."""
+    """Whether a variable belongs to this layer, to image-oci.bbclass or to another known class."""
     return name in NAMES or _OTHERS.fullmatch(name) is not None
 
 
 def _is_described(d: Listed, name: str) -> bool:
-    """Whether a variable has a description, which makes it one that is set on purpose; or is a function."""
+    """Whether a variable has a [doc] flag, so that it is set on purpose, or is a function."""
     return bool(d.getVarFlag(name, "doc", False) or d.getVarFlag(name, "func", False))
 
 
@@ -104,14 +104,14 @@ def _nearest(name: str) -> str | None:
 
 
 def _similarity(name: str, known: str) -> float:
-    """From 0 to 1. What all names of a family begin with counts only where it differs."""
+    """A number from 0 to 1. The prefix that all names of a family share does not count."""
     words, known_words = name.split("_"), known.split("_")
     shared = len(os.path.commonprefix([words[:2], known_words[:2]]))
     return SequenceMatcher(None, "_".join(words[shared:]), "_".join(known_words[shared:])).ratio()
 
 
 def _read_by_others(d: Listed, names: Mapping[str, object]) -> Iterator[str]:
-    """Those that another variable, a function or a varflag names."""
+    """Yields the names that occur in another variable, a function or a varflag."""
     pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, names))})\b")
     for variable in d.keys():
         texts = [d.getVar(variable, False), *(d.getVarFlags(variable) or {}).values()]
