@@ -20,7 +20,7 @@ OCI_CONFIGURED_IMAGEDEPENDS := "${EXTRA_IMAGEDEPENDS}"
 addhandler oci_rs_rootfs_handler
 oci_rs_rootfs_handler[eventmask] = "bb.event.RecipePreFinalise"
 python oci_rs_rootfs_handler () {
-    if not bb.data.inherits_class('image-oci-rs', d) or not oci_rs_is_wanted(d):
+    if not bb.data.inherits_class('image-oci-rs', d) or 'oci' not in oci_rs_image_types(d):
         return
     adopted = oci_rs_own_library(d, 'bitbake.container_nonroot_user').adopt(d)
     container_rootfs = oci_rs_own_library(d, 'bitbake.container_rootfs')
