@@ -15,7 +15,7 @@ from image_recipe import layout_json
 SmallImage = Callable[..., BuildDirectory]
 
 ON = 'OCI_CONTAINER_ROOTFS = "1"'
-# What a machine and a distribution say.
+# The lines of a machine and a distribution.
 CONF = """
 EXTRA_IMAGEDEPENDS += "u-boot opensbi"
 IMAGE_CLASSES += "qemuboot"
@@ -131,7 +131,7 @@ def test_invalid_value_is_reported(small_image: SmallImage) -> None:
 
 
 def test_links_of_base_files_lead_somewhere(small_image: SmallImage) -> None:
-    # What empties /var/volatile in OE-core, because /etc/fstab mounts something there.
+    # OE-core empties /var/volatile if /etc/fstab mounts something there.
     emptied = """
 ROOTFS_POSTPROCESS_COMMAND += "empty_var_volatile"
 empty_var_volatile () {
@@ -144,7 +144,7 @@ empty_var_volatile () {
     assert modes["var/volatile/tmp"] == (0o1777, 0, 0)
     assert modes["var/volatile/log"] == (0o755, 0, 0)
     assert modes["run/lock"] == (0o1777, 0, 0)
-    # Nobody says what this was to be.
+    # This link could as well lead to a file.
     assert "var/volatile/cache" not in files
     assert files["var/log"].issym() and files["var/lock"].issym()
     assert "made /run/lock, where /var/lock leads" in outcome.log("do_rootfs")

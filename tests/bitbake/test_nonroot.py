@@ -84,7 +84,7 @@ def test_directories_belong_to_the_user_in_every_mode(recipe: Callable[..., Buil
     # Parents that were missing are root's, and links lead where they do in the container.
     assert owners["run"] == owners["run/app"] == (0o755, 0, 0)
     assert owners["var/volatile/log/app"] == (0o2770, 65532, 65532)
-    # What is there keeps its mode, and its contents their owner.
+    # An existing directory keeps its mode, and its contents keep their owner.
     assert owners["usr/share/www"] == (0o750, 65532, 65532)
     assert owners["usr/share/www/index.html"][1:] == (0, 0)
     assert entry(texts["etc/passwd"], "nonroot")
